@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the parts of the daemon share: no globals but the log. Built by main.c, which owns every
+ * member; all of them live as long as the main loop. */
+
+#include <glib.h>
+
+typedef struct Config Config;
+typedef struct Dispatch Dispatch;
+typedef struct FreezeEngine FreezeEngine;
+
+typedef struct Agent {
+    GMainLoop *loop;
+    const Config *config;
+    Dispatch *dispatch;
+    FreezeEngine *freeze_engine;
+} Agent;

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "platform/mount-table.h"
+
+#include <glib.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+/*
+ * Which block device lies on what: partitions on disks, dm and md on their slaves, loop devices on
+ * the filesystem of their backing file. Read from sysfs through libudev; the tests build one by
+ * hand.
+ */
+typedef struct {
+    dev_t device;
+    char *name;           /* kernel name: "vda1", "dm-0", "loop3" */
+    GArray *lower;        /* of dev_t: the devices directly below */
+    char *backing_file;   /* loop devices: the path as sysfs gives it; NULL otherwise */
+    dev_t backing_device; /* loop devices: the superblock's st_dev that the kernel names
+                             (LOOP_GET_STATUS64, loop(4)); 0 when unknown */
+} BlockDevice;
+
+typedef struct {
+    GHashTable *devices;     /* dev_t (as guint64 *) -> BlockDevice */
+    GHashTable *superblocks; /* dev_t of a superblock with an anonymous number (btrfs) -> GArray of
+                                dev_t of its member devices */
+} BlockStack;
+
+BlockStack *block_stack_new(void);
+void block_stack_free(BlockStack *stack);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlockStack, block_stack_free)
+
+/* Every block device of the system, and the member devices of the btrfs superblocks in mounts. */
+BlockStack *block_stack_read(const MountTable *mounts, GError **error);
+
+/* For fixtures: adds a device on top of others; returns it for further filling in. */
+BlockDevice *block_stack_add(BlockStack *stack, dev_t device, const char *name);
+void block_device_add_lower(BlockDevice *device, dev_t lower);
+/* Says on which devices the superblock with this st_dev lives (btrfs). */
+void block_stack_add_superblock(BlockStack *stack, dev_t superblock, dev_t member);
+
+const BlockDevice *block_stack_find(const BlockStack *stack, dev_t device);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+/*
+ * Mounts as the kernel shows them in /proc/PID/mountinfo, read with libmount. Nothing is looked up
+ * on the mounted filesystems themselves, so a hung network mount cannot hang the reader.
+ */
+typedef struct {
+    int mount_id;
+    int parent_id;
+    dev_t device;        /* st_dev of the superblock: anonymous for btrfs, overlay, tmpfs, ... */
+    char *root;          /* the part of the filesystem that is mounted, "/" for all of it */
+    char *mount_point;   /* as seen from the process in namespace_pid */
+    char *fs_type;       /* "ext4", "fuse.sshfs", ... */
+    char *source;        /* "/dev/vda1", "tmpfs", "server:/export", ... */
+    char *mount_options; /* per mount: "rw,nosuid" */
+    char *superblock_options; /* per superblock: "rw,data=ordered" */
+    bool superblock_read_only;
+    pid_t namespace_pid; /* 0: the caller's own mount namespace; else a process that lives in it */
+} Mount;
+
+typedef struct {
+    GPtrArray *mounts; /* of Mount, in mount order, own namespace first */
+} MountTable;
+
+MountTable *mount_table_new(void);
+void mount_table_free(MountTable *table);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(MountTable, mount_table_free)
+
+/* Adds the mounts of one mountinfo file; also used by the tests' fixtures. */
+bool mount_table_add_file(MountTable *table, const char *mountinfo_path, pid_t namespace_pid,
+                          GError **error);
+
+/* The caller's own mounts and, with other_namespaces, those of every other mount namespace that a
+ * process under /proc lives in (each namespace once). A namespace that vanishes while it is read is
+ * left out. */
+MountTable *mount_table_read(bool other_namespaces, GError **error);

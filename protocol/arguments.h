@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Arguments described once, in a table: name, type, optional or not, and where the value goes in
+ * the handler's struct. The table refuses unknown, missing and ill-typed arguments; handlers see
+ * only well-formed structs.
+ *
+ *     typedef struct {
+ *         char **mountpoints;    // ARGUMENT_STRINGS; NULL when absent
+ *         int64_t hold_timeout;  // ARGUMENT_INTEGER
+ *         bool has_hold_timeout; // for optional numbers, booleans and enums
+ *     } FreezeArguments;
+ *
+ *     static const Argument freeze_arguments[] = {
+ *         ARGUMENT("mountpoints", ARGUMENT_STRINGS, OPTIONAL, FreezeArguments, mountpoints),
+ *         ARGUMENT_WITH_PRESENCE("hold-timeout", ARGUMENT_INTEGER, FreezeArguments,
+ *                                hold_timeout, has_hold_timeout),
+ *         ARGUMENT_END,
+ *     };
+ */
+typedef enum {
+    ARGUMENT_BOOLEAN,   /* bool */
+    ARGUMENT_INTEGER,   /* int64_t */
+    ARGUMENT_UNSIGNED,  /* uint64_t */
+    ARGUMENT_NUMBER,    /* double */
+    ARGUMENT_STRING,    /* char * */
+    ARGUMENT_ENUM,      /* int: index into .names */
+    ARGUMENT_STRUCT,    /* pointer to a struct of .members_size described by .members */
+    ARGUMENT_STRINGS,   /* char **, NULL-terminated: a list of strings */
+    ARGUMENT_STRUCTS,   /* GPtrArray * of structs described by .members: a list of structs */
+    ARGUMENT_ALTERNATE, /* ArgumentAlternate: whichever of .members matches the JSON type */
+} ArgumentType;
+
+typedef struct Argument Argument;
+struct Argument {
+    const char *name;
+    ArgumentType type;
+    bool optional;
+    size_t offset;
+    size_t presence_offset;   /* of a bool in the struct; ARGUMENT_NO_PRESENCE when there is none */
+    const char *const *names; /* ARGUMENT_ENUM: the values, NULL-terminated */
+    const Argument *members;  /* ARGUMENT_STRUCT, _STRUCTS, _ALTERNATE */
+    size_t members_size;      /* sizeof the struct that .members describes */
+};
+
+#define ARGUMENT_NO_PRESENCE ((size_t)-1)
+#define ARGUMENT_REQUIRED false
+#define ARGUMENT_OPTIONAL true
+
+/* presence is REQUIRED or OPTIONAL; absent pointers stay NULL, absent scalars stay 0. */
+#define ARGUMENT(name_, type_, presence_, struct_, member_) \
+    { \
+        .name = name_, .type = type_, .optional = ARGUMENT_##presence_, \
+        .offset = offsetof(struct_, member_), .presence_offset = ARGUMENT_NO_PRESENCE \
+    }
+
+/* An optional value whose presence is stored in a bool of its own. */
+#define ARGUMENT_WITH_PRESENCE(name_, type_, struct_, member_, has_member_) \
+    { \
+        .name = name_, .type = type_, .optional = true, .offset = offsetof(struct_, member_), \
+        .presence_offset = offsetof(struct_, has_member_) \
+    }
+
+#define ARGUMENT_END \
+    { \
+        .name = NULL \
+    }
+
+/*
+ * Fills *values (values_size zeroed bytes are written first) from the JSON object "arguments",
+ * which may be NULL for "no arguments". table may be NULL for a command that takes none.
+ * Strings are copied; release with arguments_clear(), also after an error.
+ * Errors have the texts of ../shared/protocol/README.md, e.g. "Parameter 'id' is missing".
+ */
+bool arguments_parse(const Argument *table, json_object *object, void *values, size_t values_size,
+                     GError **error);
+
+/* Frees what arguments_parse() allocated inside *values. */
+void arguments_clear(const Argument *table, void *values);
