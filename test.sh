@@ -1,0 +1,13 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# test.sh [--only SUITE]... - installs what is needed, builds, runs every test. The last line says
+# how many passed and failed. tests/run tells more.
+set -eu
+cd "$(dirname "$0")"
+
+packaging/install-packages build test guest
+# Debian's meson, whatever else stands in the PATH (pyenv, pip).
+[ -f build/build.ninja ] || /usr/bin/meson setup build
+/usr/bin/ninja -C build
+exec /usr/bin/python3 tests/run "$@"
