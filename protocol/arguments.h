@@ -48,7 +48,21 @@ struct Argument {
     const char *const *names; /* ARGUMENT_ENUM: the values, NULL-terminated */
     const Argument *members;  /* ARGUMENT_STRUCT, _STRUCTS, _ALTERNATE */
     size_t members_size;      /* sizeof the struct that .members describes */
+    const char *type_name;    /* ARGUMENT_ALTERNATE: its name in the interface, for the error */
 };
+
+/* Which of the variants came, and its value. */
+typedef struct {
+    const Argument *variant; /* the row that matched; NULL when the argument is absent */
+    union {
+        bool boolean;
+        int64_t integer;
+        uint64_t natural;
+        double number;
+        char *string;
+        int enumeration;
+    };
+} ArgumentAlternate;
 
 #define ARGUMENT_NO_PRESENCE ((size_t)-1)
 #define ARGUMENT_REQUIRED false
@@ -66,6 +80,40 @@ struct Argument {
     { \
         .name = name_, .type = type_, .optional = true, .offset = offsetof(struct_, member_), \
         .presence_offset = offsetof(struct_, has_member_) \
+    }
+
+/* type_ is ARGUMENT_ENUM; names_ a NULL-terminated array of strings. */
+#define ARGUMENT_ENUM_OF(name_, presence_, struct_, member_, names_) \
+    { \
+        .name = name_, .type = ARGUMENT_ENUM, .optional = ARGUMENT_##presence_, \
+        .offset = offsetof(struct_, member_), .presence_offset = ARGUMENT_NO_PRESENCE, \
+        .names = names_ \
+    }
+
+/* type_ is ARGUMENT_STRUCT or ARGUMENT_STRUCTS; members_ the table that describes members_struct_.
+ */
+#define ARGUMENT_STRUCT_OF(name_, type_, presence_, struct_, member_, members_, members_struct_) \
+    { \
+        .name = name_, .type = type_, .optional = ARGUMENT_##presence_, \
+        .offset = offsetof(struct_, member_), .presence_offset = ARGUMENT_NO_PRESENCE, \
+        .members = members_, .members_size = sizeof(members_struct_) \
+    }
+
+/*
+ * A value of one of several JSON types. variants_ is a table of rows for ArgumentAlternate, one for
+ * each JSON type; type_name_ the alternate's name in the interface, which the error tells.
+ *
+ *     static const Argument whence_variants[] = {
+ *         ARGUMENT("value", ARGUMENT_INTEGER, REQUIRED, ArgumentAlternate, integer),
+ *         ARGUMENT_ENUM_OF("name", REQUIRED, ArgumentAlternate, enumeration, whence_names),
+ *         ARGUMENT_END,
+ *     };
+ */
+#define ARGUMENT_ALTERNATE_OF(name_, presence_, struct_, member_, type_name_, variants_) \
+    { \
+        .name = name_, .type = ARGUMENT_ALTERNATE, .optional = ARGUMENT_##presence_, \
+        .offset = offsetof(struct_, member_), .presence_offset = ARGUMENT_NO_PRESENCE, \
+        .members = variants_, .type_name = type_name_ \
     }
 
 #define ARGUMENT_END \

@@ -33,6 +33,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Client, client_free)
 /* Connects to a unix stream socket; the error names the path and the remedy. */
 Client *client_connect_unix(const char *path, GError **error);
 
+/* Connects to a vsock port of the guest with the context id cid (vsock(7)). */
+Client *client_connect_vsock(uint32_t cid, uint32_t port, GError **error);
+
 /* Calls end early with CLIENT_ERROR_INTERRUPTED once interrupt_fd is readable (an eventfd or
  * signalfd of the program's); -1 switches that off. Not owned. */
 void client_set_interrupt_fd(Client *client, int interrupt_fd);

@@ -29,6 +29,8 @@ void json_writer_end_array(JsonWriter *writer);
 void json_writer_string(JsonWriter *writer, const char *name, const char *text);
 /* The string only when there is one: for optional members. */
 void json_writer_optional_string(JsonWriter *writer, const char *name, const char *text);
+/* A string that is the base64 form of any bytes, encoded straight into the writer's buffer. */
+void json_writer_base64(JsonWriter *writer, const char *name, const void *bytes, size_t length);
 void json_writer_integer(JsonWriter *writer, const char *name, int64_t value);
 void json_writer_unsigned(JsonWriter *writer, const char *name, uint64_t value);
 void json_writer_number(JsonWriter *writer, const char *name, double value);
