@@ -21,6 +21,7 @@ typedef struct {
     char *superblock_options; /* per superblock: "rw,data=ordered" */
     bool superblock_read_only;
     pid_t namespace_pid; /* 0: the caller's own mount namespace; else a process that lives in it */
+    guint64 namespace_inode; /* of /proc/PID/ns/mnt; 0 when the mount came from a fixture */
 } Mount;
 
 typedef struct {

@@ -7,7 +7,7 @@
 /* What libblkid tells of a filesystem on a device or in an image. */
 typedef struct {
     char *type;  /* "ext4", "xfs", "btrfs"; NULL when none was recognised */
-    char *uuid;  /* lower case, with dashes; NULL when the type has none */
+    char *uuid;  /* as libblkid writes it ("0a1b-..."; vfat "1A2B-3C4D"); NULL when there is none */
     char *label; /* NULL when there is none */
 } Superblock;
 

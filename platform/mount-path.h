@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "platform/mount-table.h"
+
+#include <glib.h>
+#include <stdbool.h>
+
+/*
+ * Which mount a path leads to, worked out from the table alone: paths are compared as text, nothing
+ * is looked up. Pure.
+ */
+
+/* Whether path is directory itself or lies somewhere below it. */
+bool mount_path_is_below(const char *path, const char *directory);
+
+/* How a mount can be reached by its own mount point, within its namespace. */
+typedef struct {
+    bool hidden;         /* another mount covers it, or a directory on the way to it */
+    bool through_remote; /* the way to it leads over a network or FUSE filesystem */
+} MountReach;
+
+/* Of every mount in the table: const Mount * -> MountReach; free with g_hash_table_unref(). */
+GHashTable *mount_path_reach(const MountTable *table);
+
+/* The mount of the given namespace that path lies on: the longest mount point wins, the last
+ * mounted among equals. except (may be NULL) says which mounts not to consider. NULL when there is
+ * none. */
+typedef bool (*MountPathExcept)(const Mount *mount, gconstpointer user_data);
+const Mount *mount_path_find(const MountTable *table, pid_t namespace_pid, const char *path,
+                             MountPathExcept except, gconstpointer user_data);
