@@ -21,6 +21,8 @@ typedef enum {
     COMMAND_WHILE_FROZEN = 1 << 0,     /* provably writes to no disk: stays available */
     COMMAND_NO_SUCCESS_REPLY = 1 << 1, /* the interface says success-response: false */
     COMMAND_SECRET_ARGUMENTS = 1 << 2, /* its arguments are never logged */
+    COMMAND_DELIMITED_REPLY = 1 << 3,  /* a byte 0xFF goes before its reply */
+    COMMAND_NOTED = 1 << 4,            /* its use is logged at level info: freeze, thaw */
 } CommandFlags;
 
 /* A command that is done when it returns: writes the value of "return" (name "return", exactly one
