@@ -1,0 +1,203 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Builds the test guest: a kernel, an initramfs of this machine's Debian packages with the built
+agent in it, and three disks with a filesystem each. Nothing is built twice from the same inputs."""
+
+import argparse
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import kernel
+from cpio import CpioWriter
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+
+# Programs of this machine's packages that go in, at the same paths, besides all of busybox.
+# qemu-ga is only there when the package is.
+PROGRAMS = (
+    "/usr/sbin/mke2fs", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.btrfs", "/usr/bin/btrfs",
+)
+OPTIONAL_PROGRAMS = ("/usr/sbin/qemu-ga",)
+
+MIB = 1 << 20
+# What mkfs.xfs and mkfs.btrfs accept at least, and a little more; the files are sparse.
+DISK_BYTES = {"ext4": 256 * MIB, "xfs": 320 * MIB, "btrfs": 256 * MIB}
+NESTED_BYTES = 64 * MIB
+
+
+class GuestImage(NamedTuple):
+    kernel: Path
+    initramfs: Path
+    disks: dict  # filesystem type -> raw image, not to be written to
+
+
+class GuestBuildError(Exception):
+    pass
+
+
+def libraries(program):
+    """The shared objects that a program loads, the dynamic loader included."""
+    listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)
+    if "not a dynamic executable" in listed.stderr or "statically linked" in listed.stdout:
+        return []
+    if listed.returncode != 0 or "not found" in listed.stdout:
+        raise GuestBuildError(f"ldd {program}: {listed.stdout}{listed.stderr}")
+    return re.findall(r"(/\S+) \(0x", listed.stdout)
+
+
+def merged(name):
+    """The same path under /usr, for the guest is laid out like Debian: /lib is usr/lib."""
+    return re.sub(r"^/?(bin|sbin|lib|lib64)/", r"usr/\1/", name).lstrip("/")
+
+
+def digest(*parts):
+    """One hash over files (paths) and other values."""
+    state = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, Path):
+            state.update(f"{part}\n".encode())
+            state.update(part.read_bytes())
+        else:
+            state.update(f"{part}\n".encode())
+    return state.hexdigest()
+
+
+def up_to_date(stamp, value):
+    return stamp.exists() and stamp.read_text() == value
+
+
+def build_kernel(output):
+    deb = kernel.fetch_package()
+    target = output / "kernel"
+    stamp = output / "kernel.stamp"
+    value = digest(deb.name, deb.stat().st_size, Path(kernel.__file__))
+    if not up_to_date(stamp, value):
+        print(f"unpacking {deb.name}", flush=True)
+        kernel.unpack(deb, target)
+        stamp.write_text(value)
+    return target
+
+
+def guest_files(agent, kernel_folder):
+    """What goes into the initramfs: name in the guest -> file here."""
+    files = {
+        "init": HERE / "init",
+        "usr/sbin/guest-agent": HERE / "guest-agent",
+        "usr/bin/busybox": Path("/bin/busybox"),
+        "etc/os-release": Path("/etc/os-release"),
+    }
+    for name in (kernel_folder / "order").read_text().split():
+        files[f"usr/lib/modules/{name}"] = kernel_folder / name
+    files["usr/lib/modules/order"] = kernel_folder / "order"
+
+    programs = {name[1:]: Path(name) for name in PROGRAMS}
+    programs.update({name[1:]: Path(name) for name in OPTIONAL_PROGRAMS if os.path.exists(name)})
+    if agent:
+        programs["usr/sbin/quiesced"] = agent
+    for name, path in programs.items():
+        files[name] = path
+        for library in libraries(path):
+            files[merged(library)] = Path(library)
+    return files
+
+
+def write_initramfs(path, files):
+    with open(path, "wb") as stream:
+        archive = CpioWriter(stream)
+        for name, source in files.items():
+            executable = os.access(source, os.X_OK)
+            archive.add_file(name, source.read_bytes(), 0o755 if executable else 0o644)
+        # The kernel opens it for init before devtmpfs is there.
+        archive.add_character_device("dev/console", 5, 1)
+        for folder in ("proc", "sys", "run", "tmp", "srv", "root"):
+            archive.add_folder(folder)
+        archive.add_file("etc/passwd", b"root::0:0:root:/root:/bin/sh\n")
+        archive.add_file("etc/group", b"root:x:0:\n")
+        listed = subprocess.run(["/bin/busybox", "--list-full"], capture_output=True, text=True,
+                                check=True)
+        for folder in ("bin", "sbin", "lib", "lib64"):
+            archive.add_link(folder, f"usr/{folder}")
+        for applet in map(merged, listed.stdout.split()):
+            if not archive.has(applet):
+                archive.add_link(applet, "/usr/bin/busybox")
+        archive.close()
+
+
+def build_initramfs(output, agent, kernel_folder):
+    target = output / "initramfs.cpio"
+    stamp = output / "initramfs.stamp"
+    files = guest_files(agent, kernel_folder)
+    value = digest(*files.values(), Path(__file__), HERE / "cpio.py")
+    if not up_to_date(stamp, value):
+        stamp.unlink(missing_ok=True)
+        write_initramfs(target, files)
+        stamp.write_text(value)
+    return target
+
+
+def make_disk(path, fs_type, content=None):
+    with open(path, "wb") as image:
+        image.truncate(DISK_BYTES[fs_type] if content or fs_type != "ext4" else NESTED_BYTES)
+    command = {
+        "ext4": ["mke2fs", "-q", "-F", "-t", "ext4", *(["-d", content] if content else [])],
+        "xfs": ["mkfs.xfs", "-q", "-f"],
+        "btrfs": ["mkfs.btrfs", "-q", "-f"],
+    }[fs_type]
+    environment = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
+    made = subprocess.run([*command, path], capture_output=True, text=True, check=False,
+                          env=environment)
+    if made.returncode != 0:
+        raise GuestBuildError(f"{' '.join(command)} {path}: {made.stderr.strip()}")
+
+
+def build_disks(output):
+    folder = output / "disks"
+    stamp = output / "disks.stamp"
+    value = digest(Path(__file__))
+    disks = {fs_type: folder / f"{fs_type}.raw" for fs_type in DISK_BYTES}
+    if not up_to_date(stamp, value):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        make_disk(disks["xfs"], "xfs")
+        make_disk(disks["btrfs"], "btrfs")
+        with tempfile.TemporaryDirectory(dir=output) as content:
+            make_disk(Path(content) / "nested.img", "ext4")
+            make_disk(disks["ext4"], "ext4", content)
+        stamp.write_text(value)
+    return disks
+
+
+def build(build_folder):
+    """Builds what is not up to date; build_folder is Meson's, with the agent in it."""
+    output = Path(build_folder) / "guest"
+    output.mkdir(parents=True, exist_ok=True)
+    agent = Path(build_folder) / "agent" / "quiesced"
+    kernel_folder = build_kernel(output)
+    initramfs = build_initramfs(output, agent if agent.exists() else None, kernel_folder)
+    return GuestImage(kernel_folder / "vmlinux", initramfs, build_disks(output))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split(":", maxsplit=1)[0])
+    parser.add_argument("--build", type=Path, default=ROOT / "build", help="the meson build folder")
+    image = build(parser.parse_args().build)
+    print(f"kernel     {image.kernel}\ninitramfs  {image.initramfs}")
+    for fs_type, path in image.disks.items():
+        print(f"{fs_type:<10} {path}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (kernel.KernelError, GuestBuildError) as error:
+        sys.exit(f"build_guest: {error}")
