@@ -1,13 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent/config.h"
 
+#include "agent/config-file.h"
+#include "agent/config-key.h"
+#include "agent/config-options.h"
+#include "build-config.h"
+
 #include <stdio.h>
 
-Config *config_load(int argc, char **argv, GError **error)
+/* qemu-ga's own defaults where it has the setting: a drop-in is found where its predecessor was. */
+#define DEFAULT_VIRTIO_PATH "/dev/virtio-ports/org.qemu.guest_agent.0"
+#define DEFAULT_SERIAL_PATH "/dev/ttyS0"
+
+static const char *const default_files[] = {
+    QUIESCED_SYSCONFDIR "/quiesced/quiesced.conf",
+    "/etc/qemu/qemu-ga.conf",
+};
+
+static Config *config_new(void)
 {
     Config *config = g_new0(Config, 1);
     config->method = CHANNEL_VIRTIO_SERIAL;
-    config->path = g_strdup("/dev/virtio-ports/org.qemu.guest_agent.0");
     config->pid_file = g_strdup("/var/run/qemu-ga.pid");
     config->state_dir = g_strdup("/var/run");
     config->block_rpcs = g_new0(char *, 1);
@@ -26,27 +39,118 @@ void config_free(Config *config)
 {
     if (config == NULL)
         return;
-    g_free(config->path);
-    g_free(config->log_file);
-    g_free(config->pid_file);
-    g_free(config->state_dir);
-    g_free(config->fsfreeze_hook);
-    g_strfreev(config->block_rpcs);
-    g_strfreev(config->allow_rpcs);
-    g_strfreev(config->rules.include_mount_points);
-    g_strfreev(config->rules.include_types);
-    g_strfreev(config->rules.include_devices);
-    g_strfreev(config->rules.exclude_mount_points);
-    g_strfreev(config->rules.exclude_types);
-    g_strfreev(config->rules.exclude_devices);
+    for (const ConfigKey *key = config_keys; key->name != NULL; key++)
+        config_key_clear(key, config);
     g_free(config);
+}
+
+/* A file that somebody named must be there; the default ones may be absent. */
+static const char *choose_file(const ConfigOptions *options)
+{
+    if (options->config_path != NULL)
+        return options->config_path;
+    const char *environment = g_getenv("QGA_CONF");
+    if (environment != NULL && *environment != '\0')
+        return environment;
+    for (size_t i = 0; i < G_N_ELEMENTS(default_files); i++)
+        if (g_file_test(default_files[i], G_FILE_TEST_EXISTS))
+            return default_files[i];
+    return NULL;
+}
+
+/* The daemon leaves the working directory, and SIGHUP opens files anew long after. */
+static void make_absolute(char **path)
+{
+    if (*path == NULL || g_path_is_absolute(*path))
+        return;
+    g_autofree char *directory = g_get_current_dir();
+    char *absolute = g_build_filename(directory, *path, NULL);
+    g_free(*path);
+    *path = absolute;
+}
+
+static bool complete_path(Config *config, GError **error)
+{
+    static const char *const defaults[] = {
+        [CHANNEL_VIRTIO_SERIAL] = DEFAULT_VIRTIO_PATH,
+        [CHANNEL_ISA_SERIAL] = DEFAULT_SERIAL_PATH,
+        [CHANNEL_UNIX_LISTEN] = NULL,
+        [CHANNEL_VSOCK_LISTEN] = NULL,
+    };
+    if (config->path == NULL)
+        config->path = g_strdup(defaults[config->method]);
+    /* A socket that was handed over needs no name: sd_listen_fds(3). */
+    if (config->path == NULL && g_getenv("LISTEN_FDS") == NULL) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                    "this method has no default path: name one with --path or the key 'path'");
+        return false;
+    }
+    if (config->method != CHANNEL_VSOCK_LISTEN)
+        make_absolute(&config->path);
+    return true;
+}
+
+static bool complete(Config *config, GError **error)
+{
+    if (config->pid_file == NULL || config->state_dir == NULL) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                    "the agent needs a pid file and a state directory: "
+                    "'pidfile' and 'statedir' must not be empty");
+        return false;
+    }
+    if (config->block_rpcs[0] != NULL && config->allow_rpcs != NULL) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                    "'block-rpcs' and 'allow-rpcs' exclude each other: use one of them");
+        return false;
+    }
+    if (g_strcmp0(config->log_file, CONFIG_LOG_SYSLOG) != 0)
+        make_absolute(&config->log_file);
+    make_absolute(&config->pid_file);
+    make_absolute(&config->state_dir);
+    make_absolute(&config->fsfreeze_hook);
+    return complete_path(config, error);
+}
+
+static bool load_file(Config **config, const ConfigOptions *options, GError **error)
+{
+    g_autoptr(GError) file_error = NULL;
+    const char *path = choose_file(options);
+    if (path == NULL || config_file_load(*config, path, &file_error))
+        return true;
+    if (options->action != CONFIG_ACTION_THAW) {
+        g_propagate_error(error, g_steal_pointer(&file_error));
+        return false;
+    }
+    /* A guest must not stay frozen because of a typing error in its configuration. */
+    log_warning("config", "%s; thawing with the defaults", file_error->message);
+    config_free(*config);
+    *config = config_new();
+    return true;
+}
+
+Config *config_load(int argc, char **argv, GError **error)
+{
+    g_autoptr(ConfigOptions) options = config_options_parse(argc, argv, error);
+    if (options == NULL)
+        return NULL;
+    g_autoptr(Config) config = config_new();
+    bool answers_at_once = options->action == CONFIG_ACTION_HELP ||
+                           options->action == CONFIG_ACTION_VERSION ||
+                           options->action == CONFIG_ACTION_LIST_COMMANDS;
+    if (!answers_at_once &&
+        (!load_file(&config, options, error) || !config_options_apply(options, config, error) ||
+         !complete(config, error)))
+        return NULL;
+    config->action = options->action;
+    return g_steal_pointer(&config);
 }
 
 void config_print(const Config *config)
 {
-}
-
-void config_print_help(const char *program)
-{
-    printf("Usage: %s [-m METHOD] [-p PATH] [OPTION...]\n", program);
+    g_autoptr(GKeyFile) file = g_key_file_new();
+    g_key_file_set_list_separator(file, ',');
+    for (const ConfigKey *key = config_keys; key->name != NULL; key++)
+        config_key_store(key, config, file);
+    g_autofree char *text = g_key_file_to_data(file, NULL, NULL);
+    fputs(text, stdout);
 }

@@ -15,6 +15,8 @@
  * if they exist. Lists of file and command line add up; for all else the command line wins.
  * Source: ../shared/protocol/README.md, "Command line and files that a drop-in keeps".
  */
+#define CONFIG_LOG_SYSLOG "syslog" /* as log_file */
+
 typedef enum {
     CHANNEL_VIRTIO_SERIAL,
     CHANNEL_ISA_SERIAL,
@@ -39,8 +41,8 @@ struct Config {
     /* group [general], as qemu-ga */
     bool daemonize;
     ChannelMethod method;
-    char *path;
-    char *log_file; /* NULL: standard error; "syslog": syslog */
+    char *path;     /* NULL only when a listening socket was handed over (sd_listen_fds(3)) */
+    char *log_file; /* NULL: standard error, or syslog with daemonize; CONFIG_LOG_SYSLOG */
     char *pid_file;
     char *state_dir;
     char *fsfreeze_hook; /* NULL: no hooks */
@@ -50,7 +52,7 @@ struct Config {
     char **allow_rpcs; /* NULL: everything not blocked */
 
     /* group [log] */
-    uint64_t log_max_bytes;
+    uint64_t log_max_bytes; /* key max-size, 16 MiB; 0 = no limit */
 
     /* group [freeze] */
     int64_t presync_timeout_ms; /* key pre-sync-timeout, 60 s */
@@ -62,6 +64,9 @@ struct Config {
     FreezeRules rules;          /* keys include-mountpoints, exclude-types, ..., other-namespaces */
 };
 
+/* Errors name what is wrong and where: FILE:LINE and key, or the option. With --help, --version and
+ * --block-rpcs=help no file is read. With --thaw a broken file is only a warning. Relative paths
+ * become absolute. */
 Config *config_load(int argc, char **argv, GError **error);
 void config_free(Config *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)
