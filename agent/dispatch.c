@@ -52,9 +52,14 @@ static void restrict_table(CommandTable *table, const Config *config)
 
 Dispatch *dispatch_new(Agent *agent)
 {
+    return dispatch_new_with_families(agent, families);
+}
+
+Dispatch *dispatch_new_with_families(Agent *agent, const Command *const *families_used)
+{
     Dispatch *dispatch = g_new0(Dispatch, 1);
     dispatch->agent = agent;
-    dispatch->table = command_table_new(families);
+    dispatch->table = command_table_new(families_used);
     dispatch->calls = g_hash_table_new(NULL, NULL);
     if (agent->config != NULL)
         restrict_table(dispatch->table, agent->config);

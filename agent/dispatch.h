@@ -14,6 +14,8 @@
 /* Reads the block and allow lists of agent->config (NULL: none); a name there that is no command is
  * a warning in the log. agent->freeze_engine NULL counts as thawed. */
 Dispatch *dispatch_new(Agent *agent);
+/* The same with other families than the agent's own, NULL-terminated and kept. */
+Dispatch *dispatch_new_with_families(Agent *agent, const Command *const *families);
 /* Calls under way go on, but nobody hears of their end. */
 void dispatch_free(Dispatch *dispatch);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Dispatch, dispatch_free)
