@@ -27,3 +27,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(FreezeEngine, freeze_engine_free)
 FreezeState freeze_engine_state(const FreezeEngine *engine);
 /* "thawed", "freezing", "frozen", "thawing" */
 const char *freeze_state_name(FreezeState state);
+
+/* --thaw: thaws what the state file of a daemon that was killed names. Returns the exit status;
+ * prints its own messages. */
+int freeze_engine_recover(const Config *config);

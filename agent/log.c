@@ -73,6 +73,16 @@ bool log_wants(LogLevel level)
     return level <= the_log.level;
 }
 
+LogLevel log_level(void)
+{
+    return the_log.level;
+}
+
+const char *log_level_name(LogLevel level)
+{
+    return level_names[level];
+}
+
 void log_set_level(LogLevel level)
 {
     the_log.level = level;

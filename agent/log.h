@@ -47,6 +47,9 @@ void log_write_at(int64_t realtime_us, LogLevel level, const char *topic, const 
 #define log_debug(topic, ...) log_write(LOG_LEVEL_DEBUG, topic, __VA_ARGS__)
 
 bool log_wants(LogLevel level);
+LogLevel log_level(void);
+/* "error", "warning", "info", "debug" */
+const char *log_level_name(LogLevel level);
 void log_set_level(LogLevel level);
 
 /* While filesystems are frozen: everything to memory. Nests not; calling twice is harmless. */
