@@ -122,17 +122,13 @@ static GArray *devices_in_directory(Udev *udev, const char *path)
  * been named in any namespace. */
 static bool backing_file_may_hang(const MountTable *mounts, const char *backing_file)
 {
-    g_autoptr(GHashTable) asked = g_hash_table_new(NULL, NULL);
+    g_autoptr(GPtrArray) found = mount_path_find_all(mounts, backing_file, NULL, NULL);
 
-    for (guint i = 0; i < mounts->mounts->len; i++) {
-        pid_t pid = ((const Mount *)g_ptr_array_index(mounts->mounts, i))->namespace_pid;
-        const Mount *mount;
-        FilesystemKind kind;
+    for (guint i = 0; i < found->len; i++) {
+        const Mount *mount = g_ptr_array_index(found, i);
+        FilesystemKind kind = filesystem_kind(mount->fs_type);
 
-        if (!g_hash_table_add(asked, GINT_TO_POINTER(pid)))
-            continue;
-        mount = mount_path_find(mounts, pid, backing_file, NULL, NULL);
-        kind = mount ? filesystem_kind(mount->fs_type) : FILESYSTEM_LOCAL;
+        /* Below a stacked filesystem there may be a network one. */
         if (kind == FILESYSTEM_STACKED || filesystem_kind_can_hang(kind))
             return true;
     }

@@ -14,23 +14,42 @@ bool mount_path_is_below(const char *path, const char *directory)
     return strncmp(path, directory, length) == 0 && (path[length] == '\0' || path[length] == '/');
 }
 
-const Mount *mount_path_find(const MountTable *table, pid_t namespace_pid, const char *path,
-                             MountPathExcept except, gconstpointer user_data)
+GPtrArray *mount_path_find_all(const MountTable *table, const char *path, MountPathExcept except,
+                               gconstpointer user_data)
 {
-    const Mount *found = NULL;
-    size_t found_length = 0;
+    g_autoptr(GHashTable) best = g_hash_table_new(NULL, NULL);
+    GPtrArray *found = g_ptr_array_new();
+    GHashTableIter iter;
+    gpointer mount;
 
     for (guint i = 0; i < table->mounts->len; i++) {
-        const Mount *mount = g_ptr_array_index(table->mounts, i);
-        size_t length = strlen(mount->mount_point);
+        Mount *candidate = g_ptr_array_index(table->mounts, i);
+        gpointer namespace = GINT_TO_POINTER(candidate->namespace_pid);
+        const Mount *so_far = g_hash_table_lookup(best, namespace);
 
-        if (mount->namespace_pid != namespace_pid || length < found_length ||
-            !mount_path_is_below(path, mount->mount_point) || (except && except(mount, user_data)))
+        if (!mount_path_is_below(path, candidate->mount_point) ||
+            (so_far && strlen(so_far->mount_point) > strlen(candidate->mount_point)) ||
+            (except && except(candidate, user_data)))
             continue;
-        found = mount;
-        found_length = length;
+        g_hash_table_insert(best, namespace, candidate);
     }
+    g_hash_table_iter_init(&iter, best);
+    while (g_hash_table_iter_next(&iter, NULL, &mount))
+        g_ptr_array_add(found, mount);
     return found;
+}
+
+static bool is_of_other_namespace(const Mount *mount, gconstpointer namespace_pid)
+{
+    return mount->namespace_pid != *(const pid_t *)namespace_pid;
+}
+
+const Mount *mount_path_find(const MountTable *table, pid_t namespace_pid, const char *path)
+{
+    g_autoptr(GPtrArray) found =
+        mount_path_find_all(table, path, is_of_other_namespace, &namespace_pid);
+
+    return found->len > 0 ? g_ptr_array_index(found, 0) : NULL;
 }
 
 /* The mounts by their parents: a mount can only be covered by its children and its siblings. */

@@ -23,9 +23,12 @@ typedef struct {
 /* Of every mount in the table: const Mount * -> MountReach; free with g_hash_table_unref(). */
 GHashTable *mount_path_reach(const MountTable *table);
 
-/* The mount of the given namespace that path lies on: the longest mount point wins, the last
- * mounted among equals. except (may be NULL) says which mounts not to consider. NULL when there is
- * none. */
+/* The mounts that path lies on, one for each namespace in the table: the longest mount point wins,
+ * the last mounted among equals. except (may be NULL) says which mounts not to consider. Returns an
+ * array of const Mount * that borrows from the table. */
 typedef bool (*MountPathExcept)(const Mount *mount, gconstpointer user_data);
-const Mount *mount_path_find(const MountTable *table, pid_t namespace_pid, const char *path,
-                             MountPathExcept except, gconstpointer user_data);
+GPtrArray *mount_path_find_all(const MountTable *table, const char *path, MountPathExcept except,
+                               gconstpointer user_data);
+
+/* The one of the given namespace, or NULL. */
+const Mount *mount_path_find(const MountTable *table, pid_t namespace_pid, const char *path);

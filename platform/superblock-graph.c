@@ -5,6 +5,7 @@
 #include "platform/mount-path.h"
 
 #include <libmount/libmount.h>
+#include <sys/sysmacros.h>
 
 static void node_free(gpointer data)
 {
@@ -74,32 +75,46 @@ typedef struct {
     const BlockDevice *device;
 } StoredOn;
 
-static bool is_stored_on(const Mount *mount, gconstpointer user_data)
+/* Of a loop device: whether the mount's filesystem can be the one of the backing file. */
+static bool cannot_back(const Mount *mount, gconstpointer user_data)
 {
     const StoredOn *stored = user_data;
-    g_autoptr(GHashTable) devices = devices_of(stored->stack, mount->device);
+    const BlockDevice *device = stored->device;
+    g_autoptr(GHashTable) devices = NULL;
 
-    return g_hash_table_contains(devices, stored->device);
+    if (device->backing_device != 0 && major(mount->device) != 0)
+        return true;
+    devices = devices_of(stored->stack, mount->device);
+    return g_hash_table_contains(devices, device);
 }
 
-/* The superblock of a loop device's backing file. What the kernel names is right whatever has been
- * mounted since; a btrfs subvolume's number is in no table, though, nor always that of a file in
- * another namespace: then the path must do. A filesystem stored on this very device cannot be the
- * one: it has been mounted over the backing file's directory. */
-static bool backing_superblock(const SuperblockGraph *graph, const MountTable *mounts,
-                               const BlockStack *stack, const BlockDevice *device, guint *index)
+/*
+ * Links node to the filesystem of a loop device's backing file. What the kernel names is right
+ * whatever has been mounted since. A btrfs subvolume's number is in no mount table, though: then
+ * the path must do, which the kernel gives without saying in which namespace it holds. An edge too
+ * many costs a little time, one too few hangs the freeze. Never meant is a filesystem stored on
+ * this very device: it has been mounted over the backing file's directory.
+ */
+static void link_backing(const SuperblockGraph *graph, const MountTable *mounts,
+                         const BlockStack *stack, const BlockDevice *device, SuperblockNode *node)
 {
     StoredOn stored = {stack, device};
-    const Mount *mount;
+    g_autoptr(GPtrArray) found = NULL;
+    guint index;
 
-    if (!device->backing_file && device->backing_device == 0)
-        return false;
-    if (device->backing_device != 0 && find_index(graph, device->backing_device, index))
-        return true;
-    if (!device->backing_file)
-        return false;
-    mount = mount_path_find(mounts, 0, device->backing_file, is_stored_on, &stored);
-    return mount && find_index(graph, mount->device, index);
+    if (device->backing_device != 0 && find_index(graph, device->backing_device, &index)) {
+        g_array_append_val(node->lower, index);
+        return;
+    }
+    if (!device->backing_file || major(device->backing_device) != 0)
+        return;
+    found = mount_path_find_all(mounts, device->backing_file, cannot_back, &stored);
+    for (guint i = 0; i < found->len; i++) {
+        const Mount *mount = g_ptr_array_index(found, i);
+
+        if (find_index(graph, mount->device, &index))
+            g_array_append_val(node->lower, index);
+    }
 }
 
 /* The superblock that takes a stacked filesystem's writes: overlay names the directory in an
@@ -118,7 +133,7 @@ static bool stacked_superblock(const SuperblockGraph *graph, const MountTable *m
         directory = g_strdup(mount->source);
     if (directory[0] != '/')
         return false;
-    lower = mount_path_find(mounts, mount->namespace_pid, directory, NULL, NULL);
+    lower = mount_path_find(mounts, mount->namespace_pid, directory);
     return lower && lower->device != mount->device && find_index(graph, lower->device, index);
 }
 
@@ -135,8 +150,7 @@ static void link_node(SuperblockGraph *graph, const MountTable *mounts, const Bl
         g_array_append_val(node->lower, index);
     g_hash_table_iter_init(&iter, devices);
     while (g_hash_table_iter_next(&iter, &device, NULL))
-        if (backing_superblock(graph, mounts, stack, device, &index))
-            g_array_append_val(node->lower, index);
+        link_backing(graph, mounts, stack, device, node);
 }
 
 static void add_node(SuperblockGraph *graph, const Mount *mount)
