@@ -31,7 +31,7 @@ static void skip_free(gpointer data)
     g_free(skip);
 }
 
-static FreezePlan *freeze_plan_new(void)
+FreezePlan *freeze_plan_new(void)
 {
     FreezePlan *plan = g_new0(FreezePlan, 1);
 

@@ -80,5 +80,7 @@ FreezePlan *freeze_plan_build(const MountTable *mounts, const BlockStack *stack,
                               const FreezeRules *rules, const char *const *requested,
                               GError **error);
 
+/* An empty plan, to be filled by hand: what an earlier run left frozen. */
+FreezePlan *freeze_plan_new(void);
 void freeze_plan_free(FreezePlan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FreezePlan, freeze_plan_free)
