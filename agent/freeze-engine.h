@@ -2,13 +2,14 @@
 #pragma once
 
 #include "agent/agent.h"
+#include "agent/freeze-window.h"
 
 #include <glib.h>
 #include <stdbool.h>
 
 /*
- * One freeze at a time, from the request to the record in the history: enumerate, plan, hooks,
- * pre-sync, freeze, hold, thaw, hooks (../shared/design.md, "The freeze engine").
+ * One freeze at a time, from the request to the record: enumerate, plan, hooks, pre-sync, freeze,
+ * hold, thaw, hooks (../shared/design.md, "The freeze engine"). Nothing here blocks.
  */
 typedef enum {
     FREEZE_STATE_THAWED,
@@ -17,10 +18,10 @@ typedef enum {
     FREEZE_STATE_THAWING,
 } FreezeState;
 
-/* Forks the freezer process (so call it before anything starts a thread or opens a channel) and
- * thaws what a state file of an earlier run names. */
+/* Forks the freezer process (so call it before anything opens a channel) and, when a state file of
+ * an earlier run names filesystems, has them thawed. */
 FreezeEngine *freeze_engine_new(const Config *config, GError **error);
-/* Thaws what is frozen, waits for it as long as it takes, ends the freezer process. */
+/* Ends a window under way: the freezer process thaws; see freezer_free(). */
 void freeze_engine_free(FreezeEngine *engine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FreezeEngine, freeze_engine_free)
 
@@ -28,6 +29,38 @@ FreezeState freeze_engine_state(const FreezeEngine *engine);
 /* "thawed", "freezing", "frozen", "thawing" */
 const char *freeze_state_name(FreezeState state);
 
-/* --thaw: thaws what the state file of a daemon that was killed names. Returns the exit status;
- * prints its own messages. */
+/* The window under way or, when there is none, the last one; NULL before the first. */
+const FreezeWindow *freeze_engine_window(const FreezeEngine *engine);
+
+/* Microseconds until the hold ends by itself; -1 when there is no limit or nothing is frozen. */
+int64_t freeze_engine_hold_left_us(const FreezeEngine *engine);
+
+typedef struct {
+    const char *command;             /* who asks: the command's name */
+    const char *const *mount_points; /* NULL: everything that can be frozen */
+    FreezeOptions options;           /* begin with freeze_engine_options() */
+    bool canary;                     /* writers inside the guest show whether the freeze holds */
+} FreezeRequest;
+
+/* What the configuration says. */
+FreezeOptions freeze_engine_options(const FreezeEngine *engine);
+
+/* Called once, perhaps before the call returns: with the window, or with error set (borrowed). A
+ * thaw of nothing has neither. */
+typedef void (*FreezeEngineDone)(const FreezeWindow *window, const GError *error, void *user_data);
+
+/* Freezes; done when all is frozen, or when what was frozen has been thawed after a failure. */
+void freeze_engine_freeze(FreezeEngine *engine, const FreezeRequest *request, FreezeEngineDone done,
+                          void *user_data);
+
+/*
+ * Thaws, or ends a freeze under way; done when all is thawed and the hooks have run. When the
+ * window had ended by itself, or is broken because the agent or its freezer process died, the first
+ * thaw after it gets an error: the host must not believe in its snapshot.
+ */
+void freeze_engine_thaw(FreezeEngine *engine, const char *command, FreezeEngineDone done,
+                        void *user_data);
+
+/* For --thaw: thaws what the state file names, with a main loop of its own; the process's exit
+ * status. Harmless while an agent runs: its own freezes have another end. */
 int freeze_engine_recover(const Config *config);

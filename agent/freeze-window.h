@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "agent/canary.h"
+#include "agent/freeze-board.h"
+#include "agent/hooks.h"
+#include "platform/freeze-plan.h"
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The record of one freeze, from the request to the last hook: what was asked, what was planned,
+ * what became of it. It tells the story to the log and to whoever asks on the wire.
+ */
+typedef struct {
+    char *command; /* who asked: "guest-fsfreeze-freeze" */
+    FreezeOptions options;
+    bool wants_canary;
+    int64_t began_at;         /* CLOCK_BOOTTIME, as on the board */
+    int64_t wall_clock_shift; /* CLOCK_REALTIME - CLOCK_BOOTTIME when it began */
+
+    FreezePlan *plan;
+    const FreezeBoard *board; /* the freezer's, of the same slots as plan->targets; NULL before the
+                                 freezer has it */
+    bool was_frozen;          /* all of it was frozen: the host was told so */
+    GPtrArray *freeze_hooks;  /* of HookResult */
+    GPtrArray *thaw_hooks;    /* of HookResult */
+    GArray *canary_reports;   /* of CanaryReport, one per target; NULL without canaries */
+} FreezeWindow;
+
+FreezeWindow *freeze_window_new(const char *command, const FreezeOptions *options);
+void freeze_window_free(FreezeWindow *window);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(FreezeWindow, freeze_window_free)
+
+/* A moment of the board as microseconds of CLOCK_REALTIME; 0 stays 0. */
+int64_t freeze_window_wall_clock(const FreezeWindow *window, int64_t boottime_us);
+
+/* How many filesystems have this outcome. */
+unsigned freeze_window_count(const FreezeWindow *window, FreezeOutcome outcome);
+
+/* How long the guest was frozen: from the end of the last FIFREEZE to the begin of the thaw. */
+int64_t freeze_window_held_us(const FreezeWindow *window);
+
+/* Why a snapshot taken in this window is not to be trusted; NULL when it is. The caller frees it.
+ */
+char *freeze_window_broken_reason(const FreezeWindow *window);
+
+/* Why the freeze failed: names the filesystem, the cause and the remedy. */
+GError *freeze_window_freeze_error(const FreezeWindow *window);
+
+/* Which filesystems could not be thawed (yet); NULL when all could. */
+GError *freeze_window_thaw_error(const FreezeWindow *window);
+
+/* Keeps a copy of hook results. */
+void freeze_window_keep_hooks(GPtrArray **kept, const GPtrArray *results);
+
+/* The story for the log, with the times at which things happened. */
+void freeze_window_log_plan(const FreezeWindow *window);
+void freeze_window_log_freeze(const FreezeWindow *window);
+void freeze_window_log_thaw(const FreezeWindow *window);

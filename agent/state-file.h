@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "agent/freeze-board.h"
+#include "platform/freeze-plan.h"
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * The state file: what was about to be frozen, for the case that the daemon and its freezer process
+ * die together. It is a key file in the state directory (tmpfs), written before the first FIFREEZE
+ * and removed after the thaw; nobody touches it in between.
+ */
+typedef struct {
+    bool thawed;          /* an orphaned freezer process, or --thaw, has thawed since */
+    pid_t freezer_pid;    /* the freezer process of that window */
+    int64_t began_at_us;  /* CLOCK_REALTIME */
+    int64_t thawed_at_us; /* CLOCK_REALTIME; 0 unless thawed */
+    int rcu_restore;      /* what to put back into /sys/kernel/rcu_expedited; -1: nothing */
+    FreezePlan *plan;     /* the filesystems */
+} StateFile;
+
+void state_file_free(StateFile *file);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(StateFile, state_file_free)
+
+/* Writes the file anew, creating its directory when it is missing. */
+bool state_file_write(const char *path, const FreezePlan *plan, pid_t freezer_pid, GError **error);
+
+/* What the file tells; NULL without an error when there is none. */
+StateFile *state_file_read(const char *path, GError **error);
+
+/* Notes in an existing file that its filesystems have been thawed. */
+void state_file_mark_thawed(const char *path);
+
+void state_file_remove(const char *path);
