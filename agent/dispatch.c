@@ -17,6 +17,8 @@
 
 static const Command *const families[] = {
     sync_commands,
+    fsfreeze_commands,
+    quiesce_commands,
     NULL,
 };
 
