@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "protocol/arguments.h"
 
+#include "protocol/excerpt.h"
 #include "protocol/protocol-error.h"
 
 #include <string.h>
@@ -33,10 +34,12 @@ static void path_append(const Path *path, GString *text)
 {
     if (path->parent != NULL)
         path_append(path->parent, text);
-    if (path->name == NULL)
+    if (path->name == NULL) {
         g_string_append_printf(text, "[%zu]", path->index);
-    else
-        g_string_append_printf(text, "%s%s", text->len > 0 ? "." : "", path->name);
+        return;
+    }
+    g_autofree char *name = excerpt_new(path->name, strlen(path->name), EXCERPT_NAME_CHARACTERS);
+    g_string_append_printf(text, "%s%s", text->len > 0 ? "." : "", name);
 }
 
 static char *path_text(const Path *path)
@@ -123,14 +126,17 @@ static bool store_string(const Argument *row, json_object *value, void *slot, co
 static bool store_enum(const Argument *row, json_object *value, void *slot, const Path *path,
                        GError **error)
 {
+    const char *text = json_object_get_string(value);
+    size_t length = (size_t)json_object_get_string_len(value);
+
     for (int i = 0; row->names[i] != NULL; i++) {
-        if (g_str_equal(row->names[i], json_object_get_string(value))) {
+        if (strlen(row->names[i]) == length && memcmp(row->names[i], text, length) == 0) {
             *(int *)slot = i;
             return true;
         }
     }
-    g_autofree char *what =
-        g_strdup_printf("does not accept value '%s'", json_object_get_string(value));
+    g_autofree char *shown = excerpt_new(text, length, EXCERPT_NAME_CHARACTERS);
+    g_autofree char *what = g_strdup_printf("does not accept value '%s'", shown);
     return refuse(error, path, what);
 }
 
@@ -167,10 +173,11 @@ static bool store_members(const Argument *table, json_object *object, void *valu
     }
     if (object == NULL)
         return true;
-    json_object_object_foreach(object, name, value)
+    struct json_object_iter member;
+    json_object_object_foreachC(object, member)
     {
-        Path path = {.parent = parent, .name = name};
-        if (!is_known(table, name))
+        Path path = {.parent = parent, .name = member.key};
+        if (!is_known(table, member.key))
             return refuse(error, &path, "is unexpected");
     }
     return true;

@@ -33,7 +33,7 @@ typedef struct {
     int64_t timeout_ms;
 } Deadline;
 
-G_DEFINE_QUARK(client - error - quark, client_error)
+G_DEFINE_QUARK(client_error, client_error)
 
 static Deadline deadline_in(int64_t timeout_ms)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "protocol/protocol-error.h"
 
-G_DEFINE_QUARK(protocol - error - quark, protocol_error)
+G_DEFINE_QUARK(protocol_error, protocol_error)
 
 const char *protocol_error_class(const GError *error)
 {
