@@ -8,7 +8,8 @@
 /*
  * The administrator's hook: a program that is run as "PATH freeze" before the freeze and as
  * "PATH thaw" after the thaw, or a directory whose executable files are run so, in the order of
- * their names before and in the reverse order after.
+ * their names before and in the reverse order after (not those whose name begins with a dot or ends
+ * as backups and packages' leftovers do: ~, .bak, .dpkg-old, .rpmsave, ...).
  *
  * Each has a deadline; on overrun its whole process group is killed. Output goes to the log, at
  * most HOOKS_OUTPUT_BYTES of each run. Nothing here blocks: results come from the main loop.
@@ -21,7 +22,7 @@ typedef struct Hooks Hooks;
 typedef struct {
     char *path;
     bool ok;
-    char *error_text; /* NULL when ok; else names the program and the cause */
+    char *error_text; /* NULL when ok; else names the program, the cause, its last line of output */
     int64_t duration_us;
 } HookResult;
 
@@ -40,5 +41,6 @@ typedef void (*HooksDone)(const GPtrArray *results, const GError *error, void *u
 void hooks_run_freeze(Hooks *hooks, bool stop_at_failure, HooksDone done, void *user_data);
 
 /* Runs "thaw" for those hooks whose "freeze" was started, in reverse order; failures do not stop
- * it. */
+ * it. While "freeze" hooks run it ends them first: the one under way is killed, and the done of
+ * hooks_run_freeze() is not called any more. */
 void hooks_run_thaw(Hooks *hooks, HooksDone done, void *user_data);

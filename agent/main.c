@@ -28,7 +28,7 @@ static bool open_log(const Config *config, GError **error)
 {
     LogOptions options = {
         .sink = choose_sink(config),
-        .path = config->log_file,
+        .path = choose_sink(config) == LOG_SINK_FILE ? config->log_file : NULL,
         .max_bytes = config->log_max_bytes,
         .level = config->verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
     };
