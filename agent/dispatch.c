@@ -16,10 +16,7 @@
 #define DELIMITER 0xFF
 
 static const Command *const families[] = {
-    sync_commands,
-    fsfreeze_commands,
-    quiesce_commands,
-    NULL,
+    sync_commands, time_commands, os_commands, fsfreeze_commands, quiesce_commands, NULL,
 };
 
 struct Dispatch {
