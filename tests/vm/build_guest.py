@@ -23,11 +23,13 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
 # Programs of this machine's packages that go in, at the same paths, besides all of busybox.
-# qemu-ga is only there when the package is.
 PROGRAMS = (
     "/usr/sbin/mke2fs", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.btrfs", "/usr/bin/btrfs",
 )
-OPTIONAL_PROGRAMS = ("/usr/sbin/qemu-ga",)
+QEMU_GA = Path("/usr/sbin/qemu-ga")
+
+# A user's PATH may lack the folders of mkfs.
+SEARCH_PATH = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
 
 MIB = 1 << 20
 # What mkfs.xfs and mkfs.btrfs accept at least, and a little more; the files are sparse.
@@ -39,6 +41,7 @@ class GuestImage(NamedTuple):
     kernel: Path
     initramfs: Path
     disks: dict  # filesystem type -> raw image, not to be written to
+    agents: list  # what guest.agent= can be
 
 
 class GuestBuildError(Exception):
@@ -88,11 +91,12 @@ def build_kernel(output):
     return target
 
 
-def guest_files(agent, kernel_folder):
+def guest_files(agents, kernel_folder):
     """What goes into the initramfs: name in the guest -> file here."""
     files = {
         "init": HERE / "init",
         "usr/sbin/guest-agent": HERE / "guest-agent",
+        "usr/sbin/link-ports": HERE / "link-ports",
         "usr/bin/busybox": Path("/bin/busybox"),
         "etc/os-release": Path("/etc/os-release"),
     }
@@ -101,9 +105,7 @@ def guest_files(agent, kernel_folder):
     files["usr/lib/modules/order"] = kernel_folder / "order"
 
     programs = {name[1:]: Path(name) for name in PROGRAMS}
-    programs.update({name[1:]: Path(name) for name in OPTIONAL_PROGRAMS if os.path.exists(name)})
-    if agent:
-        programs["usr/sbin/quiesced"] = agent
+    programs.update({f"usr/sbin/{name}": path for name, path in agents.items()})
     for name, path in programs.items():
         files[name] = path
         for library in libraries(path):
@@ -133,10 +135,10 @@ def write_initramfs(path, files):
         archive.close()
 
 
-def build_initramfs(output, agent, kernel_folder):
+def build_initramfs(output, agents, kernel_folder):
     target = output / "initramfs.cpio"
     stamp = output / "initramfs.stamp"
-    files = guest_files(agent, kernel_folder)
+    files = guest_files(agents, kernel_folder)
     value = digest(*files.values(), Path(__file__), HERE / "cpio.py")
     if not up_to_date(stamp, value):
         stamp.unlink(missing_ok=True)
@@ -153,11 +155,10 @@ def make_disk(path, fs_type, content=None):
         "xfs": ["mkfs.xfs", "-q", "-f"],
         "btrfs": ["mkfs.btrfs", "-q", "-f"],
     }[fs_type]
-    environment = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
-    made = subprocess.run([*command, path], capture_output=True, text=True, check=False,
-                          env=environment)
+    command = [shutil.which(command[0], path=SEARCH_PATH), *command[1:], path]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode != 0:
-        raise GuestBuildError(f"{' '.join(command)} {path}: {made.stderr.strip()}")
+        raise GuestBuildError(f"{' '.join(map(str, command))}: {made.stderr.strip()}")
 
 
 def build_disks(output):
@@ -179,12 +180,21 @@ def build_disks(output):
 
 def build(build_folder):
     """Builds what is not up to date; build_folder is Meson's, with the agent in it."""
+    machine = os.uname().machine
+    if machine != "x86_64":
+        raise GuestBuildError(f"the guest is made of amd64 packages; this machine is {machine}")
+    for program in ("dpkg-deb", "apt-get", "qemu-img", "mkfs.xfs", "mkfs.btrfs", "mke2fs"):
+        if not shutil.which(program, path=SEARCH_PATH):
+            raise GuestBuildError(f"{program} is missing: run packaging/install-packages guest")
     output = Path(build_folder) / "guest"
     output.mkdir(parents=True, exist_ok=True)
-    agent = Path(build_folder) / "agent" / "quiesced"
+    candidates = {"quiesced": Path(build_folder) / "agent" / "quiesced", "qemu-ga": QEMU_GA}
+    agents = {name: path for name, path in candidates.items() if path.exists()}
     kernel_folder = build_kernel(output)
-    initramfs = build_initramfs(output, agent if agent.exists() else None, kernel_folder)
-    return GuestImage(kernel_folder / "vmlinux", initramfs, build_disks(output))
+    initramfs = build_initramfs(output, agents, kernel_folder)
+    return GuestImage(
+        kernel_folder / "vmlinux", initramfs, build_disks(output), [*agents, "none"]
+    )
 
 
 def main():

@@ -47,6 +47,8 @@ class Guest:
 
     def __init__(self, build_folder, agent="quiesced", logs=None):
         self._image = build_guest.build(build_folder)
+        if agent not in self._image.agents:
+            raise GuestError(f"no {agent} to put into the guest: build it, or install its package")
         self._agent = agent
         self._folder = tempfile.TemporaryDirectory(prefix="guest-")
         self._process = None
@@ -70,6 +72,7 @@ class Guest:
         return self
 
     def __exit__(self, *_):
+        (self.logs / "agent.log").write_text(self.agent_log())
         self.close()
 
     def close(self):
@@ -185,7 +188,11 @@ class Guest:
         return output
 
     def agent_log(self):
-        return self.shell("cat /run/agent.log /run/agent.stderr 2>/dev/null; true")
+        """The agent's log, and what else it has printed; an excuse if there is no getting at it."""
+        try:
+            return self.run("cat /run/agent.log /run/agent.stderr", timeout=20)[1]
+        except (GuestError, OSError) as error:
+            return f"(the guest does not hand out the agent's log: {error})\n"
 
     def write_counts(self):
         """How many writes each disk has completed so far, as QEMU sees it."""
@@ -202,8 +209,5 @@ class Guest:
         """The console and the agent's log, for the report of a failed test."""
         console = self.logs / "console.log"
         text = console.read_text(errors="replace") if console.exists() else ""
-        try:
-            log = self.run("cat /run/agent.log /run/agent.stderr", timeout=10)[1]
-        except (GuestError, OSError) as error:
-            log = f"not to be had: {error}"
+        log = self.agent_log()
         return f"--- console, {console}\n{text[-20000:]}\n--- agent's log\n{log[-20000:]}"
