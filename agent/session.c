@@ -42,12 +42,12 @@ struct Session {
     int64_t progress_time; /* monotonic, of the last byte written while blocked */
     unsigned lost_replies; /* since the peer was given up */
 
-    bool connected;
-    bool readable; /* until a read says otherwise */
-    bool hung_up;  /* reads go on until they tell the end */
-    bool deaf;     /* the peer closed its receiving side */
-    bool stalled;  /* given up until it reads again */
-    bool at_end;   /* end of file has been read */
+    bool connected; /* a port: the kernel has said so */
+    bool readable;  /* until a read says otherwise */
+    bool hung_up;   /* reads go on until they tell the end */
+    bool deaf;      /* the peer closed its receiving side */
+    bool stalled;   /* given up until it reads again */
+    bool at_end;    /* end of file has been read */
     bool in_turn;
     bool is_over;
 };
@@ -107,18 +107,21 @@ static void fail(Session *session, GError *error)
         g_error_free(error);
 }
 
-/* The host at the other end of a port is gone; the port waits for the next one. */
-static void forget_host(Session *session)
+/*
+ * A port's host is gone; the port waits for the next one.
+ *
+ * The next host's first request may come before the kernel's word that the host is there: data come
+ * by the port's queue, comings and goings by a worker of the control queue. So what is read while
+ * nobody is said to be connected is carried out, and its reply is kept until somebody is.
+ */
+static void note_host_gone(Session *session)
 {
     if (session->connected)
         log_info(TOPIC, "%s: host disconnected", session->name);
-    drop_output(session);
-    message_stream_reset(session->stream);
     session->connected = false;
     session->stalled = false;
-    session->readable = false;
-    session->hung_up = false;
-    update_watch(session);
+    stop_stall_clock(session);
+    message_stream_reset(session->stream);
 }
 
 static void note_host(Session *session)
@@ -176,6 +179,8 @@ static void flush(Session *session)
     g_autoptr(GError) error = NULL;
     size_t written;
 
+    if (!session->connected)
+        return;
     switch (output_queue_write(session->output, session->options.fd, &written, &error)) {
     case OUTPUT_QUEUE_EMPTY:
         stop_stall_clock(session);
@@ -218,8 +223,9 @@ static void carry_out(Session *session, json_object *value)
 
 static void at_end_of_input(Session *session)
 {
+    session->readable = false;
     if (has_flag(session, SESSION_SURVIVES_HANGUP))
-        forget_host(session);
+        note_host_gone(session);
     else
         session->at_end = true;
 }
@@ -246,7 +252,6 @@ static bool read_some(Session *session)
         at_end_of_input(session);
         return false;
     }
-    note_host(session);
     if (has_flag(session, SESSION_SHORT_READ_IS_ALL) && (size_t)count < sizeof buffer &&
         !session->hung_up)
         session->readable = false;
@@ -330,10 +335,13 @@ static void note_events(Session *session, uint32_t events)
         session->hung_up = true;
     if (!has_flag(session, SESSION_SURVIVES_HANGUP))
         return;
-    if (events & EPOLLHUP)
-        drop_output(session);
-    else
+    if (!(events & EPOLLHUP)) {
+        session->hung_up = false;
         note_host(session);
+    } else if (session->connected) {
+        drop_output(session);
+        note_host_gone(session);
+    }
 }
 
 static gboolean on_events(int epoll_fd, GIOCondition condition, void *user_data)

@@ -82,7 +82,7 @@ class QmpClient(LineSocket):
     def __init__(self, path):
         super().__init__(path)
         self.receive_line(time.monotonic() + 30)  # the greeting
-        self.events = []
+        self._events = []
         self.call("qmp_capabilities")
 
     def call(self, command, timeout=30, **arguments):
@@ -92,11 +92,19 @@ class QmpClient(LineSocket):
         while True:
             answer = json.loads(self.receive_line(deadline))
             if "event" in answer:
-                self.events.append(answer)
+                self._events.append(answer["event"])
             elif "error" in answer:
                 raise CallError(command, answer["error"])
             else:
                 return answer["return"]
+
+
+    def wait_for_event(self, name, timeout):
+        """Returns when an event of this name has come since the connection was made."""
+        deadline = time.monotonic() + timeout
+        while name not in self._events:
+            answer = json.loads(self.receive_line(deadline))
+            self._events.append(answer.get("event"))
 
 
 class ShellClient(LineSocket):

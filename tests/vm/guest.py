@@ -21,7 +21,13 @@ import build_guest
 from clients import AgentClient, QmpClient, ShellClient
 
 QEMU = "qemu-system-x86_64"
-AGENT_PORT = "org.qemu.guest_agent.0"
+AGENT_DEVICE = {
+    "driver": "virtserialport",
+    "bus": "agent-bus.0",
+    "chardev": "agent",
+    "name": "org.qemu.guest_agent.0",
+    "id": "agent-port",
+}
 SHELLS = 4
 BOOT_TIMEOUT = 120
 
@@ -110,7 +116,7 @@ class Guest:
             "-qmp", f"unix:{self.folder / 'harness.sock'},server=on,wait=off",
             "-device", "virtio-serial-pci,id=agent-bus",
             "-chardev", f"socket,id=agent,path={self.agent_socket},server=on,wait=off",
-            "-device", f"virtserialport,bus=agent-bus.0,chardev=agent,name={AGENT_PORT},id=agent-port",
+            "-device", ",".join(f"{key}={value}" for key, value in AGENT_DEVICE.items()),
             "-device", "virtio-serial-pci,id=shell-bus",
         ]
         for number in range(SHELLS):
@@ -202,6 +208,16 @@ class Guest:
                 for entry in qmp.call("query-blockstats")
                 if entry["device"] in self._image.disks
             }
+
+    def unplug_agent_port(self):
+        """Takes the agent's port away; returns when it is gone."""
+        with self.qmp() as qmp:
+            qmp.call("device_del", id=AGENT_DEVICE["id"])
+            qmp.wait_for_event("DEVICE_DELETED", timeout=60)
+
+    def plug_agent_port(self):
+        with self.qmp() as qmp:
+            qmp.call("device_add", **AGENT_DEVICE)
 
     # When something went wrong
 

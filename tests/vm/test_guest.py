@@ -67,10 +67,10 @@ def test_fsinfo_names_every_filesystem_and_its_disk(agent):
 
 
 def test_a_host_that_comes_and_goes_is_answered_each_time(any_guest):
-    for _ in range(5):
+    # A request may reach the guest before the word that its sender is there does.
+    for _ in range(200):
         with any_guest.agent() as agent:
-            agent.sync()
-            assert agent.call("guest-ping") == {}
+            agent.sync(timeout=10)
 
 
 def test_half_a_request_left_behind_does_not_disturb_the_next_host(any_guest):
