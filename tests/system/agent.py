@@ -143,14 +143,15 @@ class Agent:
         """The key file of the next start()."""
         self.config_path.write_text(text, encoding="utf-8")
 
-    def spawn(self, *arguments, method="unix-listen", path=None, **popen):
+    def spawn(self, *arguments, method="unix-listen", path=None, prefix=(), **popen):
         """Starts the program and waits for nothing. What it says on its standard streams goes to
-        `output`, its log, at the most talkative level, to `log`."""
+        `output`, its log, at the most talkative level, to `log`. prefix is a command that runs it
+        (unshare -m, ...)."""
         self.state_dir.mkdir(exist_ok=True)
         if not self.config_path.exists():
             self.configure("[general]\n")
-        command = [self.program, "-m", method, "-p", path or self.socket_path, "-l", self.log_path,
-                   "-f", self.directory / "agent.pid", "-t", self.state_dir, "-v", *arguments]
+        command = [*prefix, self.program, "-m", method, "-p", path or self.socket_path,
+                   "-l", self.log_path, "-f", self.directory / "agent.pid", "-t", self.state_dir, "-v", *arguments]
         with open(self.output_path, "ab") as output:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
