@@ -51,7 +51,6 @@ static void wait_for_port(Channel *channel);
 
 static void give_up(Channel *channel, GError *error)
 {
-    log_error(TOPIC, "%s", error->message);
     channel->error = error;
     g_main_loop_quit(channel->agent->loop);
 }
