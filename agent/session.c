@@ -116,11 +116,12 @@ static void fail(Session *session, GError *error)
  */
 static void note_host_gone(Session *session)
 {
-    if (session->connected)
+    if (session->connected) {
         log_info(TOPIC, "%s: host disconnected", session->name);
+        drop_output(session);
+    }
     session->connected = false;
     session->stalled = false;
-    stop_stall_clock(session);
     message_stream_reset(session->stream);
 }
 
@@ -339,7 +340,6 @@ static void note_events(Session *session, uint32_t events)
         session->hung_up = false;
         note_host(session);
     } else if (session->connected) {
-        drop_output(session);
         note_host_gone(session);
     }
 }
