@@ -33,7 +33,7 @@ def peer_guest(request):
     yield from boot(request, "qemu-ga")
 
 
-@pytest.fixture(scope="module", params=["qemu-ga"])
+@pytest.fixture(scope="module", params=["quiesced", "qemu-ga"])
 def any_guest(request):
     """What any agent must do, ours and the one we replace."""
     name = {"quiesced": "guest", "qemu-ga": "peer_guest"}[request.param]
