@@ -92,6 +92,19 @@ def test_a_daemon_killed_while_frozen_leaves_everything_writable_within_a_second
     assert seconds_until_writable(fresh, "kill -9 $(guest-agent pid)") < 1
 
 
+def test_a_killed_qemu_ga_leaves_the_guest_frozen(peer_guest):
+    # The control for the test above: that the writes do block, and that nothing else thaws.
+    freeze(peer_guest)
+    peer_guest.shell("kill -9 $(guest-agent pid)")
+    peer_guest.shell(f"cd /run; cat >writes <<'END'\n{WRITE_EVERYWHERE}\nEND\n"
+                     "sh writes </dev/null >/dev/null 2>&1 &\necho $! >writes.pid")
+    time.sleep(2)
+    peer_guest.shell("kill -0 $(cat /run/writes.pid)")
+    peer_guest.shell("for mount in /srv/ext4 /srv/xfs /srv/btrfs /srv/nested; do "
+                     "fsfreeze --unfreeze $mount || exit 1; done")
+    wait_until(lambda: peer_guest.run("kill -0 $(cat /run/writes.pid)")[0] != 0, "the writes end")
+
+
 def test_a_freezer_killed_while_frozen_leaves_everything_writable_within_a_second(fresh):
     freeze(fresh)
     children = "$(cat /proc/$(guest-agent pid)/task/$(guest-agent pid)/children)"

@@ -56,6 +56,7 @@ def test_no_disk_is_written_to_while_frozen(any_guest, agent):
         writers.wait_for_progress()
 
 
+@pytest.mark.parametrize("any_guest", ["qemu-ga"], indirect=True)
 def test_fsinfo_names_every_filesystem_and_its_disk(agent):
     by_mount_point = {entry["mountpoint"]: entry for entry in agent.call("guest-get-fsinfo")}
     for mount_point in MOUNT_POINTS:
