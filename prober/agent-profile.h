@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "prober/agent-link.h"
+
+#include <glib.h>
+#include <stdbool.h>
+
+/* What an agent says of itself in guest-info. */
+typedef struct {
+    char *version;
+    bool is_quiesced;     /* it offers the quiesce-* commands */
+    GHashTable *enabled;  /* set of char *: commands that may be called */
+    GHashTable *disabled; /* set of char *: commands it knows but refuses */
+} AgentProfile;
+
+#define AGENT_PROFILE_MAX_COMMANDS 1024
+
+AgentProfile *agent_profile_read(AgentLink *link, GError **error);
+/* The same from guest-info's "return". */
+AgentProfile *agent_profile_new(json_object *reply);
+void agent_profile_free(AgentProfile *profile);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AgentProfile, agent_profile_free)
+
+bool agent_profile_offers(const AgentProfile *profile, const char *command);
+/* "quiesced" or "guest agent" */
+const char *agent_profile_kind(const AgentProfile *profile);

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "prober/guest-freeze.h"
+#include "prober/json-field.h"
+#include "prober/probe-error.h"
+#include "prober/terminal-text.h"
+#include "protocol/client.h"
+
+#include <stdio.h>
+
+#define THAW_MIN_TRIES 2
+#define THAW_PATIENCE 3 /* times the timeout */
+#define THAW_PAUSE_US (200 * 1000)
+
+static void add_mount_points(json_object *arguments, const char *const *mount_points)
+{
+    json_object *list = json_object_new_array();
+
+    for (; *mount_points; mount_points++)
+        json_object_array_add(list, json_object_new_string(*mount_points));
+    json_object_object_add(arguments, "mountpoints", list);
+}
+
+static const char *choose_freeze(const AgentProfile *profile, const FreezeRequest *request,
+                                 json_object *arguments)
+{
+    if (request->mount_points)
+        add_mount_points(arguments, request->mount_points);
+    if (!profile->is_quiesced)
+        return request->mount_points ? "guest-fsfreeze-freeze-list" : "guest-fsfreeze-freeze";
+    if (request->canary)
+        json_object_object_add(arguments, "canary", json_object_new_boolean(TRUE));
+    if (request->hold_timeout_ms > 0)
+        json_object_object_add(arguments, "hold-timeout-ms",
+                               json_object_new_int64(request->hold_timeout_ms));
+    return "quiesce-freeze";
+}
+
+bool guest_freeze_freeze(AgentLink *link, const AgentProfile *profile, const FreezeRequest *request,
+                         int64_t timeout_ms, FreezeWindow *window, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    json_object *arguments = json_object_new_object();
+    const char *command = choose_freeze(profile, request, arguments);
+    int64_t begin_us = g_get_monotonic_time();
+    json_object *reply = agent_link_call_within(link, command, arguments, timeout_ms, &problem);
+
+    window->freeze_us = g_get_monotonic_time() - begin_us;
+    json_object_put(arguments);
+    bool understood = !problem && freeze_window_take_freeze(window, reply);
+    json_object_put(reply);
+    if (agent_link_is_answer(problem))
+        window->freeze_error = g_strdup(problem->message);
+    if (problem)
+        g_propagate_prefixed_error(error, g_steal_pointer(&problem), "%s: ", command);
+    else if (!understood)
+        g_set_error(error, PROBE_ERROR, PROBE_ERROR_GUEST,
+                    "%s was answered with something that is no count of filesystems", command);
+    return understood;
+}
+
+char *guest_freeze_status(AgentLink *link, const AgentProfile *profile, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    const char *command = agent_profile_offers(profile, "quiesce-status") ? "quiesce-status"
+                                                                          : "guest-fsfreeze-status";
+    json_object *reply = agent_link_call(link, command, NULL, &problem);
+    const char *state = json_object_is_type(reply, json_type_string)
+                            ? json_object_get_string(reply)
+                            : json_field_string(reply, "state");
+    char *copy = g_strdup(state);
+
+    json_object_put(reply);
+    if (problem)
+        g_propagate_prefixed_error(error, g_steal_pointer(&problem), "%s: ", command);
+    else if (!copy)
+        g_set_error(error, PROBE_ERROR, PROBE_ERROR_GUEST, "%s was answered without a state",
+                    command);
+    return copy;
+}
+
+/* Whether the agent says in so many words that nothing is frozen; or that something is. */
+static bool status_is(AgentLink *link, const AgentProfile *profile, const char *wanted)
+{
+    g_autofree char *state = guest_freeze_status(link, profile, NULL);
+
+    return g_strcmp0(state, wanted) == 0;
+}
+
+/* One try. An answer with an error may still mean "thawed": quiesced tells that way that it had to
+ * thaw by itself. Only the status can tell. */
+static bool try_thaw(AgentLink *link, const AgentProfile *profile, const char **command,
+                     int64_t timeout_ms, FreezeWindow *window, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    json_object *reply = agent_link_call_within(link, *command, NULL, timeout_ms, &problem);
+    bool understood = !problem && freeze_window_take_thaw(window, reply);
+
+    json_object_put(reply);
+    if (understood && !status_is(link, profile, "frozen"))
+        return true;
+    if (agent_link_is_answer(problem) && status_is(link, profile, "thawed")) {
+        window->thaw_error = g_strdup(problem->message);
+        return true;
+    }
+    if (g_error_matches(problem, CLIENT_ERROR, CLIENT_ERROR_COMMAND_NOT_FOUND))
+        *command = "guest-fsfreeze-thaw";
+    if (problem)
+        g_propagate_prefixed_error(error, g_steal_pointer(&problem), "%s: ", *command);
+    else
+        g_set_error(error, PROBE_ERROR, PROBE_ERROR_GUEST, "%s was answered, but %s", *command,
+                    understood ? "the guest still calls itself frozen"
+                               : "with something that is no count of filesystems");
+    return false;
+}
+
+static void tell_failed_try(const GError *problem)
+{
+    g_autofree char *text = terminal_text_escape(problem->message);
+
+    fprintf(stderr, "quiesce-probe: thaw failed, trying again: %s\n", text);
+}
+
+bool guest_freeze_thaw(AgentLink *link, const AgentProfile *profile, int64_t timeout_ms,
+                       FreezeWindow *window, GError **error)
+{
+    const char *command = profile->is_quiesced ? "quiesce-thaw" : "guest-fsfreeze-thaw";
+    int64_t begin_us = g_get_monotonic_time();
+    int64_t give_up_us = begin_us + THAW_PATIENCE * timeout_ms * 1000;
+
+    agent_link_set_interrupt_fd(link, -1);
+    for (unsigned tries = 1;; tries++) {
+        g_autoptr(GError) problem = NULL;
+        window->thaw_tries = tries;
+        bool thawed = try_thaw(link, profile, &command, timeout_ms, window, &problem);
+        window->thaw_us = g_get_monotonic_time() - begin_us;
+        if (thawed)
+            return true;
+        if (tries >= THAW_MIN_TRIES && g_get_monotonic_time() >= give_up_us) {
+            g_propagate_prefixed_error(error, g_steal_pointer(&problem),
+                                       "THE GUEST MAY STILL BE FROZEN, %u tries to thaw it failed; "
+                                       "run 'quiesce-probe thaw --socket %s', or 'fsfreeze "
+                                       "--unfreeze MOUNTPOINT' inside the guest: ",
+                                       tries, agent_link_name(link));
+            return false;
+        }
+        tell_failed_try(problem);
+        g_usleep(THAW_PAUSE_US);
+    }
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "prober/agent-link.h"
+#include "prober/agent-profile.h"
+#include "prober/freeze-window.h"
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Freezing and thawing a guest: through quiesced's commands where the agent has them, through
+ * guest-fsfreeze-* otherwise. What the agent answers goes into a FreezeWindow.
+ */
+typedef struct {
+    const char *const *mount_points; /* NULL: everything */
+    bool canary;                     /* quiesced only: with its own writers */
+    int64_t hold_timeout_ms; /* quiesced only: thaw by yourself after this; 0: its default */
+} FreezeRequest;
+
+/*
+ * False with an error when the guest is not known to be frozen. agent_link_is_answer() tells
+ * whether the agent refused (window->freeze_error then says so, too) or whether nobody knows: then
+ * thaw.
+ */
+bool guest_freeze_freeze(AgentLink *link, const AgentProfile *profile, const FreezeRequest *request,
+                         int64_t timeout_ms, FreezeWindow *window, GError **error);
+
+/* "thawed", "frozen", ... in the agent's words; free with g_free(). */
+char *guest_freeze_status(AgentLink *link, const AgentProfile *profile, GError **error);
+
+/*
+ * Thaws, and does not take no for an answer: connects again, comes into step again, asks again,
+ * until the guest is thawed or a few times timeout_ms have passed. No signal ends it. Each failed
+ * try is told on standard error. False: the guest may still be frozen; the error says why and what
+ * to do.
+ */
+bool guest_freeze_thaw(AgentLink *link, const AgentProfile *profile, int64_t timeout_ms,
+                       FreezeWindow *window, GError **error);

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "build-config.h"
+#include "prober/interrupt.h"
+#include "prober/options.h"
+#include "prober/verb.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static const Verb verbs[] = {
+    {"ping", "measure the round trip to the agent", OPTIONS_COUNT, verb_ping},
+    {"info", "what the agent is and what it offers", 0, verb_info},
+    {"status", "whether the guest is frozen", 0, verb_status},
+    {"freeze", "freeze the guest's filesystems and leave them frozen", OPTIONS_MOUNT_POINTS,
+     verb_freeze},
+    {"thaw", "thaw the guest's filesystems", 0, verb_thaw},
+    {"verify", "freeze, find out whether that is true, thaw",
+     OPTIONS_QMP | OPTIONS_MOUNT_POINTS | OPTIONS_HOLD | OPTIONS_CANARY, verb_verify},
+};
+
+static void print_usage(FILE *stream)
+{
+    fprintf(stream, "Usage: quiesce-probe VERB --socket PATH [OPTION...]\n\n");
+    for (unsigned i = 0; i < G_N_ELEMENTS(verbs); i++)
+        fprintf(stream, "  %-8s %s\n", verbs[i].name, verbs[i].summary);
+    fprintf(stream,
+            "\n'quiesce-probe VERB --help' lists the verb's options.\n"
+            "Exit status: verify 0 FROZEN, 1 NOT FROZEN, 2 UNPROVEN; the others 0; 3 on errors.\n");
+}
+
+static const Verb *find_verb(const char *name)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(verbs); i++) {
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+    }
+    return NULL;
+}
+
+static int run_verb(const Verb *verb, const char *const *arguments)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Options) options =
+        options_parse(verb->name, verb->summary, verb->options, arguments, &error);
+    g_autoptr(Interrupt) interrupt = options ? interrupt_new(&error) : NULL;
+
+    if (!interrupt) {
+        verb_complain(error->message);
+        return VERB_EXIT_ERROR;
+    }
+    int status = verb->run(options, interrupt);
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    verb_complain("cannot write to standard output");
+    return status == VERB_EXIT_OK ? VERB_EXIT_ERROR : status;
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    const Verb *verb = find_verb(name);
+
+    /* A reader of our output that goes away must not end us between freeze and thaw. */
+    signal(SIGPIPE, SIG_IGN);
+    if (verb)
+        return run_verb(verb, (const char *const *)argv + 2);
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        print_usage(stdout);
+        return VERB_EXIT_OK;
+    }
+    if (strcmp(name, "--version") == 0) {
+        printf("quiesce-probe %s\n", QUIESCED_VERSION);
+        return VERB_EXIT_OK;
+    }
+    if (*name != '\0') {
+        g_autofree char *text = g_strdup_printf("there is no verb '%s'", name);
+        verb_complain(text);
+    }
+    print_usage(stderr);
+    return VERB_EXIT_ERROR;
+}

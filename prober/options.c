@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "prober/options.h"
+#include "prober/probe-error.h"
+
+#include <math.h>
+
+#define MAX_SECONDS 3600.0
+#define DEFAULT_TIMEOUT_S 10.0
+#define DEFAULT_HOLD_S 2.0
+#define DEFAULT_COUNT 10
+#define MAX_COUNT 100000
+/* quiesced's own limits - pre-sync 60 s, freeze 30 s, hooks 30 s - and some room. */
+#define DEFAULT_FREEZE_MS (150 * 1000)
+#define DEFAULT_THAW_MS (60 * 1000)
+
+/* As the command line gives them. */
+typedef struct {
+    char *socket_path;
+    char *qmp_path;
+    double timeout_s;
+    double hold_s;
+    int count;
+    char **mount_points;
+    gboolean no_canary;
+    gboolean json;
+} RawOptions;
+
+static void raw_options_clear(RawOptions *raw)
+{
+    g_free(raw->socket_path);
+    g_free(raw->qmp_path);
+    g_strfreev(raw->mount_points);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RawOptions, raw_options_clear)
+
+static bool parse_raw(RawOptions *raw, const char *verb, const char *summary, OptionsWanted wanted,
+                      const char *const *arguments, GError **error)
+{
+    const struct {
+        unsigned flag; /* 0: every verb's */
+        GOptionEntry entry;
+    } table[] = {
+        {0,
+         {"socket", 's', 0, G_OPTION_ARG_FILENAME, &raw->socket_path,
+          "The unix socket of the agent's character device", "PATH"}},
+        {OPTIONS_QMP,
+         {"qmp", 'q', 0, G_OPTION_ARG_FILENAME, &raw->qmp_path,
+          "QEMU's QMP socket, for the write counters", "PATH"}},
+        {OPTIONS_MOUNT_POINTS,
+         {"mountpoint", 'm', 0, G_OPTION_ARG_FILENAME_ARRAY, &raw->mount_points,
+          "Only this filesystem of the guest; may be repeated", "PATH"}},
+        {OPTIONS_HOLD,
+         {"hold", 0, 0, G_OPTION_ARG_DOUBLE, &raw->hold_s, "How long to hold the guest frozen (2)",
+          "SECONDS"}},
+        {OPTIONS_CANARY,
+         {"no-canary", 0, 0, G_OPTION_ARG_NONE, &raw->no_canary,
+          "Start no writers inside the guest", NULL}},
+        {OPTIONS_COUNT,
+         {"count", 'n', 0, G_OPTION_ARG_INT, &raw->count, "Number of samples (10)", "N"}},
+        {0,
+         {"timeout", 't', 0, G_OPTION_ARG_DOUBLE, &raw->timeout_s,
+          "Limit for each call (10; a freeze 150, a thaw 60)", "SECONDS"}},
+        {0, {"json", 'j', 0, G_OPTION_ARG_NONE, &raw->json, "JSON instead of a table", NULL}},
+    };
+    g_autofree char *usage = g_strdup_printf("- %s", summary);
+    g_autoptr(GOptionContext) context = g_option_context_new(usage);
+    g_autoptr(GPtrArray) words = g_ptr_array_new_with_free_func(g_free);
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(table); i++) {
+        const GOptionEntry entries[] = {table[i].entry, {NULL}};
+        if (table[i].flag == 0 || (wanted & table[i].flag))
+            g_option_context_add_main_entries(context, entries, NULL);
+    }
+    /* The first word is the program's name in the help. */
+    g_ptr_array_add(words, g_strconcat("quiesce-probe ", verb, NULL));
+    for (; *arguments; arguments++)
+        g_ptr_array_add(words, g_strdup(*arguments));
+    g_ptr_array_add(words, NULL);
+
+    g_auto(GStrv) left = g_strdupv((char **)words->pdata);
+    if (!g_option_context_parse_strv(context, &left, error))
+        return false;
+    if (left[0] && left[1]) {
+        g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE, "unexpected argument '%s'", left[1]);
+        return false;
+    }
+    return true;
+}
+
+static bool check_seconds(const char *option, double seconds, GError **error)
+{
+    if (seconds > 0 && seconds <= MAX_SECONDS)
+        return true;
+    g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE,
+                "%s must be more than 0 and at most %.0f seconds", option, MAX_SECONDS);
+    return false;
+}
+
+static bool check_raw(const RawOptions *raw, GError **error)
+{
+    if (!raw->socket_path) {
+        g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE,
+                    "no agent given: add --socket PATH, the unix socket of the character device "
+                    "behind org.qemu.guest_agent.0");
+        return false;
+    }
+    if (raw->count < 1 || raw->count > MAX_COUNT) {
+        g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE, "--count must be from 1 to %d",
+                    MAX_COUNT);
+        return false;
+    }
+    for (char **path = raw->mount_points; path && *path; path++) {
+        if (**path != '/' || !g_utf8_validate(*path, -1, NULL)) {
+            g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE,
+                        "--mountpoint must be an absolute path, in UTF-8");
+            return false;
+        }
+    }
+    return (isnan(raw->timeout_s) || check_seconds("--timeout", raw->timeout_s, error)) &&
+           check_seconds("--hold", raw->hold_s, error);
+}
+
+Options *options_parse(const char *verb, const char *summary, OptionsWanted wanted,
+                       const char *const *arguments, GError **error)
+{
+    g_auto(RawOptions) raw = {.timeout_s = NAN, .hold_s = DEFAULT_HOLD_S, .count = DEFAULT_COUNT};
+
+    if (!parse_raw(&raw, verb, summary, wanted, arguments, error) || !check_raw(&raw, error))
+        return NULL;
+
+    bool own_timeout = !isnan(raw.timeout_s);
+    Options *options = g_new0(Options, 1);
+    options->socket_path = g_steal_pointer(&raw.socket_path);
+    options->qmp_path = g_steal_pointer(&raw.qmp_path);
+    options->mount_points = g_steal_pointer(&raw.mount_points);
+    options->timeout_ms =
+        MAX((int64_t)((own_timeout ? raw.timeout_s : DEFAULT_TIMEOUT_S) * 1000), 1);
+    options->freeze_ms = own_timeout ? options->timeout_ms : DEFAULT_FREEZE_MS;
+    options->thaw_ms = own_timeout ? options->timeout_ms : DEFAULT_THAW_MS;
+    options->hold_us = (int64_t)(raw.hold_s * G_USEC_PER_SEC);
+    options->count = (unsigned)raw.count;
+    options->no_canary = raw.no_canary;
+    options->json = raw.json;
+    return options;
+}
+
+void options_free(Options *options)
+{
+    g_free(options->socket_path);
+    g_free(options->qmp_path);
+    g_strfreev(options->mount_points);
+    g_free(options);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The options of all verbs; each verb accepts those named in its options_wanted. */
+typedef struct {
+    char *socket_path;   /* the agent's; never NULL after parsing */
+    char *qmp_path;      /* NULL: no counters */
+    int64_t timeout_ms;  /* one ordinary call */
+    int64_t freeze_ms;   /* a freeze, which takes as long as the guest needs */
+    int64_t thaw_ms;     /* a thaw */
+    int64_t hold_us;     /* verify: how long to hold the guest */
+    unsigned count;      /* ping: samples */
+    char **mount_points; /* NULL: everything */
+    bool no_canary;
+    bool json;
+} Options;
+
+typedef enum {
+    OPTIONS_QMP = 1 << 0,
+    OPTIONS_MOUNT_POINTS = 1 << 1,
+    OPTIONS_HOLD = 1 << 2,
+    OPTIONS_CANARY = 1 << 3,
+    OPTIONS_COUNT = 1 << 4,
+} OptionsWanted;
+
+/* arguments: what follows the verb, NULL-terminated. Errors are PROBE_ERROR_USAGE. --help prints
+ * the verb's help and exits with status 0. */
+Options *options_parse(const char *verb, const char *summary, OptionsWanted wanted,
+                       const char *const *arguments, GError **error);
+void options_free(Options *options);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Options, options_free)

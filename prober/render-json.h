@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "prober/agent-profile.h"
+#include "prober/freeze-window.h"
+#include "prober/verify.h"
+#include "protocol/json-writer.h"
+
+#include <glib.h>
+
+/*
+ * The output for programs: one object on standard output, with "schema", "verb" and "socket" first.
+ * The schema's number changes when a member changes its meaning or goes; new members may come.
+ */
+#define RENDER_JSON_SCHEMA "quiesce-probe/1"
+
+/* Begins the object; the caller adds the verb's members. */
+JsonWriter *render_json_begin(const char *verb, const char *socket_path);
+/* Ends the object, prints it, frees the writer. */
+void render_json_end(JsonWriter *writer);
+
+void render_json_agent(JsonWriter *writer, const AgentProfile *profile);
+void render_json_window(JsonWriter *writer, const FreezeWindow *window);
+void render_json_verify(JsonWriter *writer, const VerifyReport *report);

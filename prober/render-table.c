@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "prober/render-table.h"
+#include "prober/terminal-text.h"
+#include "prober/text-table.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* Rows of one table; what is left out is counted. */
+#define MAX_ROWS 64
+
+static void print_table(TextTable *table, unsigned total, bool colour)
+{
+    if (text_table_rows(table) == 0)
+        return;
+    printf("\n");
+    text_table_print(table, stdout, colour);
+    if (total > MAX_ROWS)
+        printf("... and %u more\n", total - MAX_ROWS);
+}
+
+/* "" when it was not told. */
+static void duration_cell(TextTable *table, double duration_ms)
+{
+    if (duration_ms < 0)
+        text_table_cell(table, "");
+    else if (duration_ms < 1000)
+        text_table_cell_format(table, "%.1f ms", duration_ms);
+    else
+        text_table_cell_format(table, "%.2f s", duration_ms / 1000);
+}
+
+static void print_filesystems(const FreezeWindow *window, bool colour)
+{
+    static const char *const headings[] = {
+        "mount point", "type", "device", ">pre-sync", ">freeze", ">held", ">thaw", "outcome", NULL};
+    g_autoptr(TextTable) table = text_table_new(headings);
+
+    for (unsigned i = 0; i < MIN(window->filesystems->len, MAX_ROWS); i++) {
+        const WindowFilesystem *filesystem = g_ptr_array_index(window->filesystems, i);
+        text_table_cell(table, filesystem->mount_point);
+        text_table_cell(table, filesystem->fs_type);
+        text_table_cell(table, filesystem->device);
+        duration_cell(table, filesystem->presync_ms);
+        duration_cell(table, filesystem->freeze_ms);
+        duration_cell(table, filesystem->held_ms);
+        duration_cell(table, filesystem->thaw_ms);
+        text_table_cell(table,
+                        filesystem->error_text ? filesystem->error_text : filesystem->outcome);
+    }
+    print_table(table, window->filesystems->len, colour);
+}
+
+static void print_skips(const FreezeWindow *window, bool colour)
+{
+    static const char *const headings[] = {"left out", "type", "device", "why", NULL};
+    g_autoptr(TextTable) table = text_table_new(headings);
+
+    for (unsigned i = 0; i < MIN(window->skips->len, MAX_ROWS); i++) {
+        const WindowSkip *skip = g_ptr_array_index(window->skips, i);
+        text_table_cell(table, skip->mount_point);
+        text_table_cell(table, skip->fs_type);
+        text_table_cell(table, skip->device);
+        text_table_cell(table, skip->reason);
+    }
+    print_table(table, window->skips->len, colour);
+}
+
+static void print_hooks(const FreezeWindow *window, bool colour)
+{
+    static const char *const headings[] = {"hook", "event", ">took", "ended", NULL};
+    g_autoptr(TextTable) table = text_table_new(headings);
+
+    for (unsigned i = 0; i < MIN(window->hooks->len, MAX_ROWS); i++) {
+        const WindowHook *hook = g_ptr_array_index(window->hooks, i);
+        text_table_cell(table, hook->path);
+        text_table_cell(table, hook->event);
+        duration_cell(table, hook->duration_ms);
+        if (hook->ok)
+            text_table_cell_tone(table, TERMINAL_GOOD, "well");
+        else
+            text_table_cell_tone(table, TERMINAL_BAD,
+                                 hook->error_text ? hook->error_text : "badly");
+    }
+    print_table(table, window->hooks->len, colour);
+}
+
+static void print_line(const char *label, TerminalTone tone, bool colour, char *text)
+{
+    g_autofree char *taken = text;
+    g_autofree char *escaped = terminal_text_escape(taken);
+
+    printf("%-9s %s%s%s\n", label, terminal_text_begin(tone, colour), escaped,
+           terminal_text_end(tone, colour));
+}
+
+void render_table_freeze(const FreezeWindow *window, bool colour)
+{
+    print_line("frozen", TERMINAL_PLAIN, colour,
+               g_strdup_printf("%" PRId64 " filesystems in %.1f ms", window->frozen_count,
+                               (double)window->freeze_us / 1000));
+    if (window->hold_timeout_ms > 0)
+        print_line("limit", TERMINAL_PLAIN, colour,
+                   g_strdup_printf("the guest thaws by itself after %" PRId64 " s",
+                                   window->hold_timeout_ms / 1000));
+    print_filesystems(window, colour);
+    print_skips(window, colour);
+    print_hooks(window, colour);
+}
+
+void render_table_thaw(const FreezeWindow *window, bool colour)
+{
+    print_line("thawed", TERMINAL_PLAIN, colour,
+               g_strdup_printf("%" PRId64 " filesystems in %.1f ms", window->thawed_count,
+                               (double)window->thaw_us / 1000));
+    if (window->thaw_error)
+        print_line("answer", TERMINAL_BAD, colour, g_strdup(window->thaw_error));
+    if (window->intact_known && !window->intact)
+        print_line("window", TERMINAL_BAD, colour,
+                   g_strdup_printf("broken: %s", window->broken_reason));
+    print_filesystems(window, colour);
+    print_hooks(window, colour);
+}
+
+static void print_devices(const CounterWatch *watch, bool colour)
+{
+    static const char *const headings[] = {"device",       ">writes before", ">freezing",
+                                           ">in the hold", ">after",         NULL};
+    g_autoptr(TextTable) table = text_table_new(headings);
+
+    for (unsigned i = 0; i < MIN(watch->devices->len, MAX_ROWS); i++) {
+        const DeviceActivity *device = g_ptr_array_index(watch->devices, i);
+        text_table_cell(table, device->name);
+        for (unsigned phase = 0; phase < COUNTER_PHASES; phase++)
+            text_table_cell_format(table, "%" PRIu64, device->phases[phase].writes);
+    }
+    print_table(table, watch->devices->len, colour);
+}
+
+static void print_canaries(const GPtrArray *records, bool colour)
+{
+    static const char *const headings[] = {
+        "writer on", ">writes before", ">in the hold", ">after", ">longest pause", "", NULL};
+    g_autoptr(TextTable) table = text_table_new(headings);
+
+    for (unsigned i = 0; i < MIN(records->len, MAX_ROWS); i++) {
+        const CanaryRecord *record = g_ptr_array_index(records, i);
+        text_table_cell(table, record->mount_point);
+        text_table_cell_format(table, "%" PRId64, record->writes_before);
+        text_table_cell_format(table, "%" PRId64, record->writes_during);
+        text_table_cell_format(table, "%" PRId64, record->writes_after);
+        duration_cell(table, record->longest_gap_ms);
+        text_table_cell(table, record->read_only ? "read-only" : record->error_text);
+    }
+    print_table(table, records->len, colour);
+}
+
+static TerminalTone stance_tone(EvidenceStance stance)
+{
+    static const TerminalTone tones[] = {
+        [EVIDENCE_FOR] = TERMINAL_GOOD,
+        [EVIDENCE_AGAINST] = TERMINAL_BAD,
+        [EVIDENCE_SILENT] = TERMINAL_DOUBT,
+    };
+
+    return tones[stance];
+}
+
+static void print_evidence(const GPtrArray *pieces, bool colour)
+{
+    static const char *const headings[] = {"evidence", "says", "because", NULL};
+    g_autoptr(TextTable) table = text_table_new(headings);
+
+    for (unsigned i = 0; i < pieces->len; i++) {
+        const Evidence *evidence = g_ptr_array_index(pieces, i);
+        text_table_cell(table, evidence_source_name(evidence->source));
+        text_table_cell_tone(table, stance_tone(evidence->stance),
+                             evidence_stance_name(evidence->stance));
+        text_table_cell(table, evidence->summary);
+        if (!evidence->remedy)
+            continue;
+        text_table_cell(table, "");
+        text_table_cell(table, "");
+        text_table_cell_format(table, "remedy: %s", evidence->remedy);
+    }
+    print_table(table, 0, colour);
+}
+
+static void print_verdict(const VerifyReport *report, bool colour)
+{
+    static const TerminalTone tones[] = {
+        [VERDICT_FROZEN] = TERMINAL_GOOD,
+        [VERDICT_NOT_FROZEN] = TERMINAL_BAD,
+        [VERDICT_UNPROVEN] = TERMINAL_DOUBT,
+    };
+    TerminalTone tone = tones[report->verdict];
+
+    printf("\nverdict   %s%s%s, a snapshot in this window is %s%s\n",
+           terminal_text_begin(tone, colour), verdict_name(report->verdict),
+           terminal_text_end(tone, colour),
+           report->verdict == VERDICT_UNPROVEN ? "only known to be " : "",
+           consistency_name(report->consistency));
+}
+
+void render_table_verify(const VerifyReport *report, const char *guest_name, bool colour)
+{
+    const FreezeWindow *window = report->window;
+
+    if (report->profile)
+        print_line("guest", TERMINAL_PLAIN, colour,
+                   g_strdup_printf("%s at %s, version %s", agent_profile_kind(report->profile),
+                                   guest_name, report->profile->version));
+    if (window->freeze_replied)
+        print_line("window", TERMINAL_PLAIN, colour,
+                   g_strdup_printf("froze %" PRId64 " in %.1f ms, held %.2f s, thawed in %.1f ms",
+                                   window->frozen_count, (double)window->freeze_us / 1000,
+                                   (double)window->hold_us / G_USEC_PER_SEC,
+                                   (double)window->thaw_us / 1000));
+    print_filesystems(window, colour);
+    print_skips(window, colour);
+    print_hooks(window, colour);
+    if (report->watch)
+        print_devices(report->watch, colour);
+    print_canaries(report->canaries, colour);
+    print_evidence(report->evidence, colour);
+    if (report->judged)
+        print_verdict(report, colour);
+}

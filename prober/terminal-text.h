@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+/*
+ * Text for a person's screen. What a guest sends is printed only through terminal_text_escape(): it
+ * could hold escape sequences that repaint the verdict.
+ */
+
+/* At most this many characters of one foreign text are shown. */
+#define TERMINAL_TEXT_MAX_CHARS 400
+
+/* The text with control characters, bytes that are not UTF-8, and characters that are invisible or
+ * turn the direction of writing as \xHH; longer text ends in "...". NULL gives "". Free with
+ * g_free(). */
+char *terminal_text_escape(const char *text);
+
+typedef enum { TERMINAL_PLAIN, TERMINAL_GOOD, TERMINAL_BAD, TERMINAL_DOUBT } TerminalTone;
+
+/* Whether colours belong on this stream: it is a terminal that knows them and the user has not set
+ * NO_COLOR (https://no-color.org). */
+bool terminal_text_wants_colour(FILE *stream);
+
+/* The escape sequences that begin and end a tone; "" without colour. */
+const char *terminal_text_begin(TerminalTone tone, bool colour);
+const char *terminal_text_end(TerminalTone tone, bool colour);

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "prober/agent-link.h"
+#include "prober/agent-profile.h"
+#include "prober/guest-freeze.h"
+#include "prober/render-json.h"
+#include "prober/render-table.h"
+#include "prober/terminal-text.h"
+#include "prober/verb.h"
+
+#include <stdio.h>
+
+static void print_json(const char *verb, const Options *options, const AgentProfile *profile,
+                       const FreezeWindow *window)
+{
+    JsonWriter *writer = render_json_begin(verb, options->socket_path);
+
+    render_json_agent(writer, profile);
+    render_json_window(writer, window);
+    render_json_end(writer);
+}
+
+/* A guest of which nobody knows whether it is frozen is not left like that. An agent that refused
+ * is left alone: it may be frozen on somebody else's behalf. */
+static void undo(AgentLink *link, const AgentProfile *profile, const Options *options,
+                 FreezeWindow *window, const GError *error)
+{
+    g_autoptr(GError) problem = NULL;
+
+    if (agent_link_is_answer(error))
+        return;
+    if (guest_freeze_thaw(link, profile, options->thaw_ms, window, &problem))
+        verb_complain("the freeze had no clear end, so the guest was thawed");
+    else
+        verb_complain(problem->message);
+}
+
+int verb_freeze(const Options *options, Interrupt *interrupt)
+{
+    g_autoptr(AgentLink) link = agent_link_new(options->socket_path, options->timeout_ms);
+    g_autoptr(FreezeWindow) window = freeze_window_new();
+    g_autoptr(GError) error = NULL;
+    FreezeRequest request = {.mount_points = (const char *const *)options->mount_points};
+
+    agent_link_set_interrupt_fd(link, interrupt_fd(interrupt));
+    g_autoptr(AgentProfile) profile = agent_profile_read(link, &error);
+    if (!profile)
+        return verb_fail("freeze", options, error);
+    if (!guest_freeze_freeze(link, profile, &request, options->freeze_ms, window, &error)) {
+        undo(link, profile, options, window, error);
+        return verb_fail("freeze", options, error);
+    }
+    if (options->json)
+        print_json("freeze", options, profile, window);
+    else
+        render_table_freeze(window, terminal_text_wants_colour(stdout));
+    return VERB_EXIT_OK;
+}
+
+int verb_thaw(const Options *options, Interrupt *interrupt)
+{
+    g_autoptr(AgentLink) link = agent_link_new(options->socket_path, options->timeout_ms);
+    g_autoptr(FreezeWindow) window = freeze_window_new();
+    g_autoptr(GError) error = NULL;
+
+    agent_link_set_interrupt_fd(link, interrupt_fd(interrupt));
+    g_autoptr(AgentProfile) profile = agent_profile_read(link, &error);
+    if (!profile || !guest_freeze_thaw(link, profile, options->thaw_ms, window, &error))
+        return verb_fail("thaw", options, error);
+    if (options->json)
+        print_json("thaw", options, profile, window);
+    else
+        render_table_thaw(window, terminal_text_wants_colour(stdout));
+    return VERB_EXIT_OK;
+}

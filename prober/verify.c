@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "prober/verify.h"
+#include "prober/block-counters.h"
+#include "prober/evidence-canary.h"
+#include "prober/evidence-claim.h"
+#include "prober/evidence-counters.h"
+#include "prober/exec-canary.h"
+#include "prober/guest-filesystems.h"
+#include "prober/guest-freeze.h"
+#include "prober/probe-error.h"
+#include "protocol/client.h"
+
+#include <string.h>
+
+#define SAMPLE_EVERY_US (100 * 1000)
+#define WATCH_BEFORE_US (1000 * 1000)
+#define WATCH_AFTER_US (1000 * 1000)
+/* How long a stalled monitor may stretch the hold. */
+#define SAMPLE_TIMEOUT_MS 1000
+/* How much longer than the hold the guest may stay frozen if this program is killed. */
+#define HOLD_TIMEOUT_EXTRA_MS (30 * 1000)
+#define CANARY_EXTRA_S 60
+
+typedef struct {
+    const Options *options;
+    AgentLink *link;
+    Interrupt *interrupt;
+    VerifyReport *report;
+    GuestFilesystems *guest; /* NULL: the guest does not tell */
+    BlockCounters *counters; /* NULL: none, or lost */
+    CounterFindings counter_findings;
+    char *counter_problem;
+    ExecCanaries *writers; /* NULL: none */
+    CanaryFindings canary_findings;
+    char *canary_problem;
+    int64_t frozen_at_us; /* when the freeze's reply came; 0: never */
+} Verify;
+
+static const char *const *requested(const Verify *verify)
+{
+    return (const char *const *)verify->options->mount_points;
+}
+
+/* ---- before the freeze ---- */
+
+static bool look_at_agent(Verify *verify, GError **error)
+{
+    verify->report->profile = agent_profile_read(verify->link, error);
+    if (!verify->report->profile)
+        return false;
+
+    g_autofree char *state = guest_freeze_status(verify->link, verify->report->profile, error);
+    if (!state)
+        return false;
+    if (strcmp(state, "thawed") == 0)
+        return true;
+    g_set_error(error, PROBE_ERROR, PROBE_ERROR_GUEST,
+                "the guest is %s already, by somebody else's doing, and verify would thaw it; "
+                "wait for its end, or run 'quiesce-probe thaw'",
+                state);
+    return false;
+}
+
+static bool look_at_filesystems(Verify *verify, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+
+    if (!agent_profile_offers(verify->report->profile, "guest-get-fsinfo"))
+        return true;
+    json_object *reply = agent_link_call(verify->link, "guest-get-fsinfo", NULL, &problem);
+    if (!problem && json_object_is_type(reply, json_type_array))
+        verify->guest = guest_filesystems_new(reply);
+    json_object_put(reply);
+    if (!problem || agent_link_is_answer(problem))
+        return true;
+    g_propagate_prefixed_error(error, g_steal_pointer(&problem), "guest-get-fsinfo: ");
+    return false;
+}
+
+static bool open_counters(Verify *verify, GError **error)
+{
+    const Options *options = verify->options;
+    g_autoptr(GError) problem = NULL;
+
+    if (!options->qmp_path) {
+        verify->counter_findings.unavailable = "no QMP socket given";
+        verify->counter_findings.remedy = "add --qmp PATH";
+        return true;
+    }
+    Qmp *qmp =
+        qmp_open(options->qmp_path, options->timeout_ms, interrupt_fd(verify->interrupt), &problem);
+    if (qmp)
+        verify->counters = block_counters_new(qmp, options->timeout_ms, &problem);
+    if (interrupt_check(verify->interrupt, error))
+        return false;
+    if (!verify->counters) {
+        verify->counter_problem = g_strdup(problem->message);
+        verify->counter_findings.unavailable = verify->counter_problem;
+        verify->counter_findings.remedy = "check --qmp PATH; it takes one client at a time";
+        return true;
+    }
+    verify->report->watch = counter_watch_new();
+    verify->counter_findings.watch = verify->report->watch;
+    return true;
+}
+
+static bool no_canary(Verify *verify, const char *reason, const char *remedy)
+{
+    g_free(verify->canary_problem);
+    verify->canary_problem = g_strdup(reason);
+    verify->canary_findings.unavailable = verify->canary_problem;
+    verify->canary_findings.remedy = remedy;
+    return true;
+}
+
+/* Only where a freeze is going to hold them; never more than was asked for. */
+static GStrv writer_mount_points(const Verify *verify)
+{
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+
+    if (requested(verify))
+        return g_strdupv(verify->options->mount_points);
+    for (unsigned i = 0; verify->guest && i < verify->guest->filesystems->len; i++) {
+        const GuestFilesystem *filesystem = g_ptr_array_index(verify->guest->filesystems, i);
+        if (filesystem->freezable)
+            g_strv_builder_add(builder, filesystem->mount_point);
+    }
+    return g_strv_builder_end(builder);
+}
+
+static bool start_writers(Verify *verify, GError **error)
+{
+    const Options *options = verify->options;
+    const AgentProfile *profile = verify->report->profile;
+    g_autoptr(GError) problem = NULL;
+
+    if (options->no_canary)
+        return no_canary(verify, "switched off", "leave out --no-canary");
+    if (profile->is_quiesced)
+        return no_canary(verify, "the agent reported nothing of its writers", NULL);
+    if (!agent_profile_offers(profile, "guest-exec") ||
+        !agent_profile_offers(profile, "guest-exec-status"))
+        return no_canary(verify, "the agent offers neither quiesce-freeze nor guest-exec",
+                         "install quiesced in the guest, or allow guest-exec");
+    g_auto(GStrv) mount_points = writer_mount_points(verify);
+    if (!mount_points[0])
+        return no_canary(verify, "the guest does not tell where its filesystems are",
+                         "name them with --mountpoint");
+
+    int64_t lifetime_s = options->hold_us / G_USEC_PER_SEC + CANARY_EXTRA_S;
+    verify->writers = exec_canaries_start(verify->link, (const char *const *)mount_points,
+                                          lifetime_s, options->timeout_ms, &problem);
+    if (verify->writers)
+        return true;
+    g_propagate_error(error, g_steal_pointer(&problem));
+    return false;
+}
+
+/* ---- watching ---- */
+
+/* Losing the counters never stops the procedure; a signal does. */
+static bool sample(Verify *verify, CounterPhase phase, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+
+    if (!verify->counters)
+        return true;
+    g_autoptr(GArray) now = block_counters_sample(
+        verify->counters, MIN(verify->options->timeout_ms, SAMPLE_TIMEOUT_MS), &problem);
+    if (now) {
+        counter_watch_add(verify->report->watch, phase, now);
+        return true;
+    }
+    if (interrupt_check(verify->interrupt, error))
+        return false;
+    verify->counter_problem = g_strdup(problem->message);
+    verify->counter_findings.lost = verify->counter_problem;
+    g_clear_pointer(&verify->counters, block_counters_free);
+    return true;
+}
+
+/* Samples from now until end_us, and once more at the end. */
+static bool sample_until(Verify *verify, CounterPhase phase, int64_t end_us, GError **error)
+{
+    for (;;) {
+        int64_t left_us = end_us - g_get_monotonic_time();
+        if (!interrupt_sleep(verify->interrupt, CLAMP(left_us, 0, SAMPLE_EVERY_US), error) ||
+            !sample(verify, phase, error))
+            return false;
+        if (g_get_monotonic_time() >= end_us)
+            return true;
+    }
+}
+
+static bool watch_before(Verify *verify, GError **error)
+{
+    if (verify->counters && (!sample(verify, COUNTER_PHASE_BEFORE, error) ||
+                             !sample_until(verify, COUNTER_PHASE_BEFORE,
+                                           g_get_monotonic_time() + WATCH_BEFORE_US, error)))
+        return false;
+
+    g_autoptr(GError) problem = NULL;
+    if (!verify->writers || exec_canaries_mark_before(verify->writers, &problem))
+        return true;
+    if (interrupt_check(verify->interrupt, error))
+        return false;
+    exec_canaries_stop(verify->writers);
+    g_clear_pointer(&verify->writers, exec_canaries_free);
+    return no_canary(verify, problem->message, NULL);
+}
+
+/* ---- the window ---- */
+
+static bool freeze(Verify *verify, GError **error)
+{
+    const Options *options = verify->options;
+    FreezeRequest request = {
+        .mount_points = requested(verify),
+        .canary = !options->no_canary,
+        .hold_timeout_ms = options->hold_us / 1000 + HOLD_TIMEOUT_EXTRA_MS,
+    };
+
+    if (!guest_freeze_freeze(verify->link, verify->report->profile, &request, options->freeze_ms,
+                             verify->report->window, error))
+        return false;
+    verify->frozen_at_us = g_get_monotonic_time();
+    return true;
+}
+
+static bool ask_status(Verify *verify, GError **error)
+{
+    FreezeWindow *window = verify->report->window;
+    g_autofree char *state = guest_freeze_status(verify->link, verify->report->profile, error);
+
+    if (!state)
+        return false;
+    if (strcmp(state, "frozen") == 0)
+        window->frozen_answers++;
+    else if (!window->other_answer)
+        window->other_answer = g_strdup(state);
+    return true;
+}
+
+static bool hold(Verify *verify, GError **error)
+{
+    int64_t end_us = verify->frozen_at_us + verify->options->hold_us;
+
+    return sample(verify, COUNTER_PHASE_FREEZING, error) && ask_status(verify, error) &&
+           sample_until(verify, COUNTER_PHASE_HOLD, end_us, error) && ask_status(verify, error) &&
+           sample(verify, COUNTER_PHASE_HOLD, error);
+}
+
+/* Whatever happened before: this comes next. */
+static void thaw(Verify *verify)
+{
+    VerifyReport *report = verify->report;
+    g_autoptr(GError) problem = NULL;
+
+    if (verify->frozen_at_us > 0)
+        report->window->hold_us = g_get_monotonic_time() - verify->frozen_at_us;
+    if (guest_freeze_thaw(verify->link, report->profile, verify->options->thaw_ms, report->window,
+                          &problem))
+        return;
+    report->unthawed = true;
+    g_autofree char *before = report->failure;
+    report->failure = before ? g_strdup_printf("%s; before that: %s", problem->message, before)
+                             : g_strdup(problem->message);
+}
+
+/* ---- after the thaw ---- */
+
+static bool watch_after(Verify *verify, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+
+    if (verify->writers && !exec_canaries_mark_after(verify->writers, &problem)) {
+        exec_canaries_stop(verify->writers);
+        g_clear_pointer(&verify->writers, exec_canaries_free);
+        no_canary(verify, problem->message, NULL);
+    }
+    if (!verify->counters)
+        return true;
+    return sample_until(verify, COUNTER_PHASE_AFTER, g_get_monotonic_time() + WATCH_AFTER_US,
+                        error);
+}
+
+static void collect_canaries(Verify *verify)
+{
+    VerifyReport *report = verify->report;
+    const FreezeWindow *window = report->window;
+
+    if (verify->writers) {
+        g_ptr_array_unref(report->canaries);
+        report->canaries =
+            exec_canaries_collect(verify->writers, (double)window->hold_us / G_USEC_PER_SEC);
+        return;
+    }
+    if (!report->profile->is_quiesced || verify->options->no_canary)
+        return;
+    for (unsigned i = 0; i < window->filesystems->len; i++) {
+        WindowFilesystem *filesystem = g_ptr_array_index(window->filesystems, i);
+        CanaryRecord *record = g_steal_pointer(&filesystem->canary);
+        if (!record) {
+            record = canary_record_new(filesystem->mount_point);
+            record->error_text = g_strdup("no writer ran here");
+        }
+        g_ptr_array_add(report->canaries, record);
+    }
+}
+
+static void count_hooks(const FreezeWindow *window, HookOutcome *outcome)
+{
+    outcome->known = window->detailed;
+    outcome->ran = window->hooks->len;
+    for (unsigned i = 0; i < window->hooks->len; i++) {
+        const WindowHook *hook = g_ptr_array_index(window->hooks, i);
+        if (!hook->ok)
+            outcome->failed++;
+    }
+}
+
+static void judge(Verify *verify)
+{
+    VerifyReport *report = verify->report;
+    HookOutcome hooks = {0};
+
+    report->coverage = freeze_coverage_new(verify->guest, report->window, requested(verify));
+    verify->canary_findings.records = report->canaries;
+    verify->canary_findings.hold_ms = (double)report->window->hold_us / 1000;
+    g_ptr_array_add(report->evidence, evidence_claim_judge(report->window, report->coverage));
+    g_ptr_array_add(report->evidence,
+                    evidence_counters_judge(&verify->counter_findings, report->coverage));
+    g_ptr_array_add(report->evidence, evidence_canary_judge(&verify->canary_findings));
+
+    count_hooks(report->window, &hooks);
+    report->verdict = verdict_reach(report->evidence);
+    report->consistency = verdict_consistency(report->verdict, &hooks);
+    /* Half a procedure can show that the guest was not frozen, never that it was. */
+    report->judged = !report->failure || report->verdict == VERDICT_NOT_FROZEN;
+}
+
+/* ---- all of it ---- */
+
+static bool prepare(Verify *verify, GError **error)
+{
+    agent_link_set_interrupt_fd(verify->link, interrupt_fd(verify->interrupt));
+    return look_at_agent(verify, error) && look_at_filesystems(verify, error) &&
+           open_counters(verify, error) && start_writers(verify, error) &&
+           watch_before(verify, error);
+}
+
+static void stop_writers(Verify *verify)
+{
+    agent_link_set_interrupt_fd(verify->link, -1);
+    if (verify->writers)
+        exec_canaries_stop(verify->writers);
+}
+
+/* The signal, when there was one: what failed on its account is no news. */
+static char *failure_text(Verify *verify, const GError *problem)
+{
+    g_autoptr(GError) signal = NULL;
+
+    if (interrupt_check(verify->interrupt, &signal))
+        return g_strdup(signal->message);
+    return g_strdup(problem->message);
+}
+
+/* Without a hold there is nothing that they could have seen. */
+static void forget_watchers(Verify *verify)
+{
+    verify->counter_findings.lost = "there was no complete hold";
+    if (verify->writers)
+        no_canary(verify, "there was no complete hold", NULL);
+}
+
+static void run_window(Verify *verify)
+{
+    VerifyReport *report = verify->report;
+    g_autoptr(GError) problem = NULL;
+    bool held = freeze(verify, &problem) && hold(verify, &problem);
+
+    /* An agent that says no has answered the question; the answer is judged below. */
+    bool refused = !held && report->window->freeze_error &&
+                   g_error_matches(problem, CLIENT_ERROR, CLIENT_ERROR_REPLY);
+    if (!held && !refused)
+        report->failure = failure_text(verify, problem);
+    thaw(verify);
+
+    bool interrupted = interrupt_check(verify->interrupt, NULL);
+    if (held && !interrupted && !report->unthawed) {
+        g_autoptr(GError) trouble = NULL;
+        interrupted = !watch_after(verify, &trouble);
+        collect_canaries(verify);
+    }
+    if (!held)
+        forget_watchers(verify);
+    stop_writers(verify);
+    if (interrupted && !report->failure)
+        report->failure = failure_text(verify, NULL);
+    if (!interrupted)
+        judge(verify);
+}
+
+static void verify_clear(Verify *verify)
+{
+    g_clear_pointer(&verify->guest, guest_filesystems_free);
+    g_clear_pointer(&verify->counters, block_counters_free);
+    g_clear_pointer(&verify->writers, exec_canaries_free);
+    g_free(verify->counter_problem);
+    g_free(verify->canary_problem);
+}
+
+VerifyReport *verify_run(const Options *options, AgentLink *link, Interrupt *interrupt)
+{
+    Verify verify = {.options = options, .link = link, .interrupt = interrupt};
+    g_autoptr(GError) problem = NULL;
+    VerifyReport *report = g_new0(VerifyReport, 1);
+
+    report->window = freeze_window_new();
+    report->canaries = g_ptr_array_new_with_free_func((GDestroyNotify)canary_record_free);
+    report->evidence = g_ptr_array_new_with_free_func((GDestroyNotify)evidence_free);
+    verify.report = report;
+    if (prepare(&verify, &problem)) {
+        run_window(&verify);
+    } else {
+        report->failure = failure_text(&verify, problem);
+        stop_writers(&verify);
+    }
+    verify_clear(&verify);
+    return report;
+}
+
+void verify_report_free(VerifyReport *report)
+{
+    g_clear_pointer(&report->profile, agent_profile_free);
+    g_clear_pointer(&report->coverage, freeze_coverage_free);
+    g_clear_pointer(&report->watch, counter_watch_free);
+    freeze_window_free(report->window);
+    g_ptr_array_unref(report->canaries);
+    g_ptr_array_unref(report->evidence);
+    g_free(report->failure);
+    g_free(report);
+}
+
+int verify_report_exit_status(const VerifyReport *report)
+{
+    if (report->unthawed || !report->judged)
+        return 3;
+    return verdict_exit_status(report->verdict);
+}
