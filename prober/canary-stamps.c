@@ -44,6 +44,18 @@ static const Stamp *at(const GArray *stamps, unsigned index)
     return &g_array_index(stamps, Stamp, index);
 }
 
+static bool is_in_order(const GArray *stamps)
+{
+    double now_s = 0;
+
+    for (unsigned i = 0; i < stamps->len; i++) {
+        if (at(stamps, i)->begun_s < now_s || at(stamps, i)->done_s < at(stamps, i)->begun_s)
+            return false;
+        now_s = at(stamps, i)->done_s;
+    }
+    return true;
+}
+
 /* The index of the last write before the longest pause that touches the window. */
 static unsigned find_longest_gap(const GArray *stamps, const CanaryMoments *moments)
 {
@@ -111,6 +123,10 @@ CanaryRecord *canary_stamps_read(const char *mount_point, const char *output,
 
     if (stamps->len < 2) {
         record->error_text = g_strdup("the writer in the guest wrote nothing");
+        return record;
+    }
+    if (!is_in_order(stamps)) {
+        record->error_text = g_strdup("the times that the writer in the guest gave do not rise");
         return record;
     }
     unsigned gap = find_longest_gap(stamps, moments);
