@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "prober/freeze-window.h"
+#include "prober/guest-window.h"
 
 /*
  * What a writer run through guest-exec printed, turned into numbers. Pure.

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "prober/evidence.h"
-#include "prober/freeze-window.h"
+#include "prober/guest-window.h"
 
 #include <glib.h>
 

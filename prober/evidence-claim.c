@@ -3,16 +3,16 @@
 
 #include <inttypes.h>
 
-typedef char *(*Contradiction)(const FreezeWindow *window, const FreezeCoverage *coverage);
+typedef char *(*Contradiction)(const GuestWindow *window, const FreezeCoverage *coverage);
 
-static char *freeze_failed(const FreezeWindow *window, const FreezeCoverage *coverage)
+static char *freeze_failed(const GuestWindow *window, const FreezeCoverage *coverage)
 {
     if (!window->freeze_error)
         return NULL;
     return g_strdup_printf("the freeze failed: %s", window->freeze_error);
 }
 
-static char *froze_nothing(const FreezeWindow *window, const FreezeCoverage *coverage)
+static char *froze_nothing(const GuestWindow *window, const FreezeCoverage *coverage)
 {
     if (!window->freeze_replied || window->frozen_count > 0)
         return NULL;
@@ -20,7 +20,7 @@ static char *froze_nothing(const FreezeWindow *window, const FreezeCoverage *cov
                            window->frozen_count);
 }
 
-static char *status_was_other(const FreezeWindow *window, const FreezeCoverage *coverage)
+static char *status_was_other(const GuestWindow *window, const FreezeCoverage *coverage)
 {
     if (!window->other_answer)
         return NULL;
@@ -28,7 +28,7 @@ static char *status_was_other(const FreezeWindow *window, const FreezeCoverage *
                            window->other_answer);
 }
 
-static char *thaw_found_broken(const FreezeWindow *window, const FreezeCoverage *coverage)
+static char *thaw_found_broken(const GuestWindow *window, const FreezeCoverage *coverage)
 {
     if (window->thaw_tries > 1)
         return NULL;
@@ -40,7 +40,7 @@ static char *thaw_found_broken(const FreezeWindow *window, const FreezeCoverage 
                            window->broken_reason ? window->broken_reason : "no reason given");
 }
 
-static char *thawed_fewer(const FreezeWindow *window, const FreezeCoverage *coverage)
+static char *thawed_fewer(const GuestWindow *window, const FreezeCoverage *coverage)
 {
     if (!window->freeze_replied || !window->thaw_replied || window->thaw_tries > 1 ||
         window->thawed_count >= window->frozen_count)
@@ -50,7 +50,7 @@ static char *thawed_fewer(const FreezeWindow *window, const FreezeCoverage *cove
                            window->frozen_count, window->thawed_count);
 }
 
-static char *reply_missing(const FreezeWindow *window, const FreezeCoverage *coverage)
+static char *reply_missing(const GuestWindow *window, const FreezeCoverage *coverage)
 {
     if (!window->freeze_replied)
         return g_strdup("no usable reply to the freeze");
@@ -65,7 +65,7 @@ static char *reply_missing(const FreezeWindow *window, const FreezeCoverage *cov
     return NULL;
 }
 
-static char *left_out(const FreezeWindow *window, const FreezeCoverage *coverage)
+static char *left_out(const GuestWindow *window, const FreezeCoverage *coverage)
 {
     if (coverage->uncovered == 0)
         return NULL;
@@ -75,7 +75,7 @@ static char *left_out(const FreezeWindow *window, const FreezeCoverage *coverage
         coverage->uncovered_names ? coverage->uncovered_names : "");
 }
 
-static char *describe_claim(const FreezeWindow *window, const FreezeCoverage *coverage)
+static char *describe_claim(const GuestWindow *window, const FreezeCoverage *coverage)
 {
     g_autoptr(GString) text = g_string_new(NULL);
 
@@ -90,7 +90,7 @@ static char *describe_claim(const FreezeWindow *window, const FreezeCoverage *co
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
-static char *first_of(const Contradiction *table, size_t length, const FreezeWindow *window,
+static char *first_of(const Contradiction *table, size_t length, const GuestWindow *window,
                       const FreezeCoverage *coverage)
 {
     for (size_t i = 0; i < length; i++) {
@@ -101,7 +101,7 @@ static char *first_of(const Contradiction *table, size_t length, const FreezeWin
     return NULL;
 }
 
-Evidence *evidence_claim_judge(const FreezeWindow *window, const FreezeCoverage *coverage)
+Evidence *evidence_claim_judge(const GuestWindow *window, const FreezeCoverage *coverage)
 {
     static const Contradiction against[] = {freeze_failed, froze_nothing, status_was_other,
                                             thaw_found_broken, thawed_fewer};

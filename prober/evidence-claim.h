@@ -3,10 +3,10 @@
 
 #include "prober/evidence.h"
 #include "prober/freeze-coverage.h"
-#include "prober/freeze-window.h"
+#include "prober/guest-window.h"
 
 /*
  * The agent's own word: what it answered to freeze, status and thaw. For, when it says that it
  * froze all that was wanted, still said so during the hold, and thawed as many as it froze. Pure.
  */
-Evidence *evidence_claim_judge(const FreezeWindow *window, const FreezeCoverage *coverage);
+Evidence *evidence_claim_judge(const GuestWindow *window, const FreezeCoverage *coverage);

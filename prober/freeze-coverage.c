@@ -15,20 +15,20 @@ static unsigned count_distinct(const char *const *names)
 }
 
 /* Filesystems that should be frozen and that the agent says it left out, with the reason. */
-static unsigned count_explained(const GuestFilesystems *guest, const FreezeWindow *window)
+static unsigned count_explained(const GuestFilesystems *guest, const GuestWindow *window)
 {
     unsigned count = 0;
 
     for (unsigned i = 0; i < guest->filesystems->len; i++) {
         const GuestFilesystem *filesystem = g_ptr_array_index(guest->filesystems, i);
-        if (filesystem->freezable && freeze_window_find_skip(window, filesystem->mount_point))
+        if (filesystem->freezable && guest_window_find_skip(window, filesystem->mount_point))
             count++;
     }
     return count;
 }
 
 static void count_uncovered(FreezeCoverage *coverage, const GuestFilesystems *guest,
-                            const FreezeWindow *window, const char *const *requested)
+                            const GuestWindow *window, const char *const *requested)
 {
     int64_t covered = MAX(window->frozen_count, 0);
 
@@ -44,14 +44,14 @@ static void count_uncovered(FreezeCoverage *coverage, const GuestFilesystems *gu
 }
 
 /* Only the long form of the replies names what was frozen. */
-static char *name_uncovered(const GuestFilesystems *guest, const FreezeWindow *window)
+static char *name_uncovered(const GuestFilesystems *guest, const GuestWindow *window)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new();
 
     for (unsigned i = 0; i < guest->filesystems->len; i++) {
         const GuestFilesystem *filesystem = g_ptr_array_index(guest->filesystems, i);
-        if (filesystem->freezable && !freeze_window_find(window, filesystem->mount_point) &&
-            !freeze_window_find_skip(window, filesystem->mount_point) && names->len < 8)
+        if (filesystem->freezable && !guest_window_find(window, filesystem->mount_point) &&
+            !guest_window_find_skip(window, filesystem->mount_point) && names->len < 8)
             g_ptr_array_add(names, filesystem->mount_point);
     }
     if (names->len == 0)
@@ -61,15 +61,15 @@ static char *name_uncovered(const GuestFilesystems *guest, const FreezeWindow *w
 }
 
 static Part part_of(const GuestFilesystem *filesystem, const FreezeCoverage *coverage,
-                    const FreezeWindow *window, const char *const *requested)
+                    const GuestWindow *window, const char *const *requested)
 {
-    const WindowSkip *skip = freeze_window_find_skip(window, filesystem->mount_point);
+    const WindowSkip *skip = guest_window_find_skip(window, filesystem->mount_point);
 
     if (skip && skip->reason && strstr(skip->reason, "read-only"))
         return PART_UNWRITABLE;
     if (skip || !filesystem->freezable)
         return PART_LEFT_OUT;
-    if (freeze_window_find(window, filesystem->mount_point))
+    if (guest_window_find(window, filesystem->mount_point))
         return PART_FROZEN;
     if (requested && !g_strv_contains(requested, filesystem->mount_point))
         return PART_LEFT_OUT;
@@ -77,7 +77,7 @@ static Part part_of(const GuestFilesystem *filesystem, const FreezeCoverage *cov
 }
 
 static void count_disks(FreezeCoverage *coverage, const GuestFilesystems *guest,
-                        const FreezeWindow *window, const char *const *requested)
+                        const GuestWindow *window, const char *const *requested)
 {
     g_autoptr(GHashTable) frozen = g_hash_table_new(g_str_hash, g_str_equal);
     g_autoptr(GHashTable) left_out = g_hash_table_new(g_str_hash, g_str_equal);
@@ -103,7 +103,7 @@ static void count_disks(FreezeCoverage *coverage, const GuestFilesystems *guest,
     }
 }
 
-FreezeCoverage *freeze_coverage_new(const GuestFilesystems *guest, const FreezeWindow *window,
+FreezeCoverage *freeze_coverage_new(const GuestFilesystems *guest, const GuestWindow *window,
                                     const char *const *requested)
 {
     FreezeCoverage *coverage = g_new0(FreezeCoverage, 1);

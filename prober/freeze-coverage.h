@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "prober/freeze-window.h"
 #include "prober/guest-filesystems.h"
+#include "prober/guest-window.h"
 
 #include <stdbool.h>
 
@@ -24,7 +24,7 @@ typedef struct {
 
 /* guest is NULL when the guest does not list its filesystems; requested is NULL for "everything",
  * else a NULL-terminated list of mount points. */
-FreezeCoverage *freeze_coverage_new(const GuestFilesystems *guest, const FreezeWindow *window,
+FreezeCoverage *freeze_coverage_new(const GuestFilesystems *guest, const GuestWindow *window,
                                     const char *const *requested);
 void freeze_coverage_free(FreezeCoverage *coverage);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FreezeCoverage, freeze_coverage_free)

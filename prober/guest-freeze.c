@@ -36,7 +36,7 @@ static const char *choose_freeze(const AgentProfile *profile, const FreezeReques
 }
 
 bool guest_freeze_freeze(AgentLink *link, const AgentProfile *profile, const FreezeRequest *request,
-                         int64_t timeout_ms, FreezeWindow *window, GError **error)
+                         int64_t timeout_ms, GuestWindow *window, GError **error)
 {
     g_autoptr(GError) problem = NULL;
     json_object *arguments = json_object_new_object();
@@ -46,7 +46,7 @@ bool guest_freeze_freeze(AgentLink *link, const AgentProfile *profile, const Fre
 
     window->freeze_us = g_get_monotonic_time() - begin_us;
     json_object_put(arguments);
-    bool understood = !problem && freeze_window_take_freeze(window, reply);
+    bool understood = !problem && guest_window_take_freeze(window, reply);
     json_object_put(reply);
     if (agent_link_is_answer(problem))
         window->freeze_error = g_strdup(problem->message);
@@ -89,11 +89,11 @@ static bool status_is(AgentLink *link, const AgentProfile *profile, const char *
 /* One try. An answer with an error may still mean "thawed": quiesced tells that way that it had to
  * thaw by itself. Only the status can tell. */
 static bool try_thaw(AgentLink *link, const AgentProfile *profile, const char **command,
-                     int64_t timeout_ms, FreezeWindow *window, GError **error)
+                     int64_t timeout_ms, GuestWindow *window, GError **error)
 {
     g_autoptr(GError) problem = NULL;
     json_object *reply = agent_link_call_within(link, *command, NULL, timeout_ms, &problem);
-    bool understood = !problem && freeze_window_take_thaw(window, reply);
+    bool understood = !problem && guest_window_take_thaw(window, reply);
 
     json_object_put(reply);
     if (understood && !status_is(link, profile, "frozen"))
@@ -121,7 +121,7 @@ static void tell_failed_try(const GError *problem)
 }
 
 bool guest_freeze_thaw(AgentLink *link, const AgentProfile *profile, int64_t timeout_ms,
-                       FreezeWindow *window, GError **error)
+                       GuestWindow *window, GError **error)
 {
     const char *command = profile->is_quiesced ? "quiesce-thaw" : "guest-fsfreeze-thaw";
     int64_t begin_us = g_get_monotonic_time();

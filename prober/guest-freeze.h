@@ -3,7 +3,7 @@
 
 #include "prober/agent-link.h"
 #include "prober/agent-profile.h"
-#include "prober/freeze-window.h"
+#include "prober/guest-window.h"
 
 #include <glib.h>
 #include <stdbool.h>
@@ -11,7 +11,7 @@
 
 /*
  * Freezing and thawing a guest: through quiesced's commands where the agent has them, through
- * guest-fsfreeze-* otherwise. What the agent answers goes into a FreezeWindow.
+ * guest-fsfreeze-* otherwise. What the agent answers goes into a GuestWindow.
  */
 typedef struct {
     const char *const *mount_points; /* NULL: everything */
@@ -25,7 +25,7 @@ typedef struct {
  * thaw.
  */
 bool guest_freeze_freeze(AgentLink *link, const AgentProfile *profile, const FreezeRequest *request,
-                         int64_t timeout_ms, FreezeWindow *window, GError **error);
+                         int64_t timeout_ms, GuestWindow *window, GError **error);
 
 /* "thawed", "frozen", ... in the agent's words; free with g_free(). */
 char *guest_freeze_status(AgentLink *link, const AgentProfile *profile, GError **error);
@@ -37,4 +37,4 @@ char *guest_freeze_status(AgentLink *link, const AgentProfile *profile, GError *
  * to do.
  */
 bool guest_freeze_thaw(AgentLink *link, const AgentProfile *profile, int64_t timeout_ms,
-                       FreezeWindow *window, GError **error);
+                       GuestWindow *window, GError **error);

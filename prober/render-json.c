@@ -55,7 +55,7 @@ static void write_filesystem(JsonWriter *writer, const WindowFilesystem *filesys
     json_writer_end_object(writer);
 }
 
-static void write_filesystems(JsonWriter *writer, const FreezeWindow *window)
+static void write_filesystems(JsonWriter *writer, const GuestWindow *window)
 {
     json_writer_begin_array(writer, "filesystems");
     for (unsigned i = 0; i < window->filesystems->len; i++)
@@ -63,7 +63,7 @@ static void write_filesystems(JsonWriter *writer, const FreezeWindow *window)
     json_writer_end_array(writer);
 }
 
-static void write_skips(JsonWriter *writer, const FreezeWindow *window)
+static void write_skips(JsonWriter *writer, const GuestWindow *window)
 {
     json_writer_begin_array(writer, "skipped");
     for (unsigned i = 0; i < window->skips->len; i++) {
@@ -78,7 +78,7 @@ static void write_skips(JsonWriter *writer, const FreezeWindow *window)
     json_writer_end_array(writer);
 }
 
-static void write_hooks(JsonWriter *writer, const FreezeWindow *window)
+static void write_hooks(JsonWriter *writer, const GuestWindow *window)
 {
     json_writer_begin_array(writer, "hooks");
     for (unsigned i = 0; i < window->hooks->len; i++) {
@@ -94,7 +94,7 @@ static void write_hooks(JsonWriter *writer, const FreezeWindow *window)
     json_writer_end_array(writer);
 }
 
-void render_json_window(JsonWriter *writer, const FreezeWindow *window)
+void render_json_window(JsonWriter *writer, const GuestWindow *window)
 {
     json_writer_begin_object(writer, "window");
     if (window->freeze_replied)

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "prober/agent-profile.h"
-#include "prober/freeze-window.h"
+#include "prober/guest-window.h"
 #include "prober/verify.h"
 #include "protocol/json-writer.h"
 
@@ -20,5 +20,5 @@ JsonWriter *render_json_begin(const char *verb, const char *socket_path);
 void render_json_end(JsonWriter *writer);
 
 void render_json_agent(JsonWriter *writer, const AgentProfile *profile);
-void render_json_window(JsonWriter *writer, const FreezeWindow *window);
+void render_json_window(JsonWriter *writer, const GuestWindow *window);
 void render_json_verify(JsonWriter *writer, const VerifyReport *report);

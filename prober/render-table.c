@@ -30,7 +30,7 @@ static void duration_cell(TextTable *table, double duration_ms)
         text_table_cell_format(table, "%.2f s", duration_ms / 1000);
 }
 
-static void print_filesystems(const FreezeWindow *window, bool colour)
+static void print_filesystems(const GuestWindow *window, bool colour)
 {
     static const char *const headings[] = {
         "mount point", "type", "device", ">pre-sync", ">freeze", ">held", ">thaw", "outcome", NULL};
@@ -51,7 +51,7 @@ static void print_filesystems(const FreezeWindow *window, bool colour)
     print_table(table, window->filesystems->len, colour);
 }
 
-static void print_skips(const FreezeWindow *window, bool colour)
+static void print_skips(const GuestWindow *window, bool colour)
 {
     static const char *const headings[] = {"left out", "type", "device", "why", NULL};
     g_autoptr(TextTable) table = text_table_new(headings);
@@ -66,7 +66,7 @@ static void print_skips(const FreezeWindow *window, bool colour)
     print_table(table, window->skips->len, colour);
 }
 
-static void print_hooks(const FreezeWindow *window, bool colour)
+static void print_hooks(const GuestWindow *window, bool colour)
 {
     static const char *const headings[] = {"hook", "event", ">took", "ended", NULL};
     g_autoptr(TextTable) table = text_table_new(headings);
@@ -94,7 +94,7 @@ static void print_line(const char *label, TerminalTone tone, bool colour, char *
            terminal_text_end(tone, colour));
 }
 
-void render_table_freeze(const FreezeWindow *window, bool colour)
+void render_table_freeze(const GuestWindow *window, bool colour)
 {
     print_line("frozen", TERMINAL_PLAIN, colour,
                g_strdup_printf("%" PRId64 " filesystems in %.1f ms", window->frozen_count,
@@ -108,7 +108,7 @@ void render_table_freeze(const FreezeWindow *window, bool colour)
     print_hooks(window, colour);
 }
 
-void render_table_thaw(const FreezeWindow *window, bool colour)
+void render_table_thaw(const GuestWindow *window, bool colour)
 {
     print_line("thawed", TERMINAL_PLAIN, colour,
                g_strdup_printf("%" PRId64 " filesystems in %.1f ms", window->thawed_count,
@@ -204,7 +204,7 @@ static void print_verdict(const VerifyReport *report, bool colour)
 
 void render_table_verify(const VerifyReport *report, const char *guest_name, bool colour)
 {
-    const FreezeWindow *window = report->window;
+    const GuestWindow *window = report->window;
 
     if (report->profile)
         print_line("guest", TERMINAL_PLAIN, colour,

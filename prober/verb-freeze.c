@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 static void print_json(const char *verb, const Options *options, const AgentProfile *profile,
-                       const FreezeWindow *window)
+                       const GuestWindow *window)
 {
     JsonWriter *writer = render_json_begin(verb, options->socket_path);
 
@@ -22,7 +22,7 @@ static void print_json(const char *verb, const Options *options, const AgentProf
 /* A guest of which nobody knows whether it is frozen is not left like that. An agent that refused
  * is left alone: it may be frozen on somebody else's behalf. */
 static void undo(AgentLink *link, const AgentProfile *profile, const Options *options,
-                 FreezeWindow *window, const GError *error)
+                 GuestWindow *window, const GError *error)
 {
     g_autoptr(GError) problem = NULL;
 
@@ -37,7 +37,7 @@ static void undo(AgentLink *link, const AgentProfile *profile, const Options *op
 int verb_freeze(const Options *options, Interrupt *interrupt)
 {
     g_autoptr(AgentLink) link = agent_link_new(options->socket_path, options->timeout_ms);
-    g_autoptr(FreezeWindow) window = freeze_window_new();
+    g_autoptr(GuestWindow) window = guest_window_new();
     g_autoptr(GError) error = NULL;
     FreezeRequest request = {.mount_points = (const char *const *)options->mount_points};
 
@@ -59,7 +59,7 @@ int verb_freeze(const Options *options, Interrupt *interrupt)
 int verb_thaw(const Options *options, Interrupt *interrupt)
 {
     g_autoptr(AgentLink) link = agent_link_new(options->socket_path, options->timeout_ms);
-    g_autoptr(FreezeWindow) window = freeze_window_new();
+    g_autoptr(GuestWindow) window = guest_window_new();
     g_autoptr(GError) error = NULL;
 
     agent_link_set_interrupt_fd(link, interrupt_fd(interrupt));

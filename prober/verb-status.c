@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "prober/agent-link.h"
 #include "prober/agent-profile.h"
-#include "prober/freeze-window.h"
+#include "prober/guest-window.h"
 #include "prober/json-field.h"
 #include "prober/render-json.h"
 #include "prober/text-table.h"
@@ -46,7 +46,7 @@ static void print_filesystems(json_object *list, bool colour)
     static const char *const headings[] = {"mount point", "type", "device", "state", NULL};
     g_autoptr(TextTable) table = text_table_new(headings);
 
-    for (size_t i = 0; i < json_field_length(list, FREEZE_WINDOW_MAX_LIST); i++) {
+    for (size_t i = 0; i < json_field_length(list, GUEST_WINDOW_MAX_LIST); i++) {
         json_object *element = json_object_array_get_idx(list, i);
         text_table_cell(table, json_field_string(element, "mountpoint"));
         text_table_cell(table, json_field_string(element, "type"));

@@ -229,7 +229,7 @@ static bool freeze(Verify *verify, GError **error)
 
 static bool ask_status(Verify *verify, GError **error)
 {
-    FreezeWindow *window = verify->report->window;
+    GuestWindow *window = verify->report->window;
     g_autofree char *state = guest_freeze_status(verify->link, verify->report->profile, error);
 
     if (!state)
@@ -287,7 +287,7 @@ static bool watch_after(Verify *verify, GError **error)
 static void collect_canaries(Verify *verify)
 {
     VerifyReport *report = verify->report;
-    const FreezeWindow *window = report->window;
+    const GuestWindow *window = report->window;
 
     if (verify->writers) {
         g_ptr_array_unref(report->canaries);
@@ -308,7 +308,7 @@ static void collect_canaries(Verify *verify)
     }
 }
 
-static void count_hooks(const FreezeWindow *window, HookOutcome *outcome)
+static void count_hooks(const GuestWindow *window, HookOutcome *outcome)
 {
     outcome->known = window->detailed;
     outcome->ran = window->hooks->len;
@@ -417,7 +417,7 @@ VerifyReport *verify_run(const Options *options, AgentLink *link, Interrupt *int
     g_autoptr(GError) problem = NULL;
     VerifyReport *report = g_new0(VerifyReport, 1);
 
-    report->window = freeze_window_new();
+    report->window = guest_window_new();
     report->canaries = g_ptr_array_new_with_free_func((GDestroyNotify)canary_record_free);
     report->evidence = g_ptr_array_new_with_free_func((GDestroyNotify)evidence_free);
     verify.report = report;
@@ -436,7 +436,7 @@ void verify_report_free(VerifyReport *report)
     g_clear_pointer(&report->profile, agent_profile_free);
     g_clear_pointer(&report->coverage, freeze_coverage_free);
     g_clear_pointer(&report->watch, counter_watch_free);
-    freeze_window_free(report->window);
+    guest_window_free(report->window);
     g_ptr_array_unref(report->canaries);
     g_ptr_array_unref(report->evidence);
     g_free(report->failure);

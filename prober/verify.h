@@ -5,7 +5,7 @@
 #include "prober/agent-profile.h"
 #include "prober/counter-watch.h"
 #include "prober/freeze-coverage.h"
-#include "prober/freeze-window.h"
+#include "prober/guest-window.h"
 #include "prober/interrupt.h"
 #include "prober/options.h"
 #include "prober/verdict.h"
@@ -19,7 +19,7 @@
  */
 typedef struct {
     AgentProfile *profile; /* NULL when the agent could not even be asked */
-    FreezeWindow *window;
+    GuestWindow *window;
     FreezeCoverage *coverage; /* NULL without a judgement */
     CounterWatch *watch;      /* NULL when there were no counters */
     GPtrArray *canaries;      /* of CanaryRecord; may be empty */

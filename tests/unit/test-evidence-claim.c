@@ -13,19 +13,19 @@ static json_object *json(const char *text)
     return value;
 }
 
-static void take_freeze(FreezeWindow *window, const char *text)
+static void take_freeze(GuestWindow *window, const char *text)
 {
     json_object *reply = json(text);
 
-    freeze_window_take_freeze(window, reply);
+    guest_window_take_freeze(window, reply);
     json_object_put(reply);
 }
 
-static void take_thaw(FreezeWindow *window, const char *text)
+static void take_thaw(GuestWindow *window, const char *text)
 {
     json_object *reply = json(text);
 
-    freeze_window_take_thaw(window, reply);
+    guest_window_take_thaw(window, reply);
     window->thaw_tries = 1;
     json_object_put(reply);
 }
@@ -46,9 +46,9 @@ static const char two_filesystems[] =
     " {'name': 'vda2', 'mountpoint': '/boot/efi', 'type': 'vfat', 'disk': []}]";
 
 /* A window in which an agent of the plain kind did everything right. */
-static FreezeWindow *good_window(void)
+static GuestWindow *good_window(void)
 {
-    FreezeWindow *window = freeze_window_new();
+    GuestWindow *window = guest_window_new();
 
     take_freeze(window, "2");
     take_thaw(window, "2");
@@ -56,7 +56,7 @@ static FreezeWindow *good_window(void)
     return window;
 }
 
-static Evidence *judge_for(const FreezeWindow *window, const GuestFilesystems *filesystems,
+static Evidence *judge_for(const GuestWindow *window, const GuestFilesystems *filesystems,
                            const char *const *requested)
 {
     g_autoptr(FreezeCoverage) coverage = freeze_coverage_new(filesystems, window, requested);
@@ -64,7 +64,7 @@ static Evidence *judge_for(const FreezeWindow *window, const GuestFilesystems *f
     return evidence_claim_judge(window, coverage);
 }
 
-static void assert_stance(const FreezeWindow *window, EvidenceStance stance, const char *mention)
+static void assert_stance(const GuestWindow *window, EvidenceStance stance, const char *mention)
 {
     g_autoptr(GuestFilesystems) filesystems = guest(two_filesystems);
     g_autoptr(Evidence) evidence = judge_for(window, filesystems, NULL);
@@ -76,7 +76,7 @@ static void assert_stance(const FreezeWindow *window, EvidenceStance stance, con
 
 START_TEST(a_window_without_a_fault_is_a_claim)
 {
-    g_autoptr(FreezeWindow) window = good_window();
+    g_autoptr(GuestWindow) window = good_window();
 
     assert_stance(window, EVIDENCE_FOR, "froze 2 of 2 filesystems");
 }
@@ -84,7 +84,7 @@ END_TEST
 
 START_TEST(a_guest_that_lists_no_filesystems_is_taken_at_its_word)
 {
-    g_autoptr(FreezeWindow) window = good_window();
+    g_autoptr(GuestWindow) window = good_window();
     g_autoptr(Evidence) evidence = judge_for(window, NULL, NULL);
 
     ck_assert_int_eq(evidence->stance, EVIDENCE_FOR);
@@ -93,7 +93,7 @@ END_TEST
 
 START_TEST(an_agent_that_froze_nothing_speaks_against_itself)
 {
-    g_autoptr(FreezeWindow) window = good_window();
+    g_autoptr(GuestWindow) window = good_window();
 
     window->frozen_count = 0;
     assert_stance(window, EVIDENCE_AGAINST, "0 filesystems");
@@ -104,7 +104,7 @@ END_TEST
 
 START_TEST(a_refused_freeze_is_shown_in_the_agents_words)
 {
-    g_autoptr(FreezeWindow) window = freeze_window_new();
+    g_autoptr(GuestWindow) window = guest_window_new();
 
     window->freeze_error = g_strdup("failed to open /srv: Input/output error");
     assert_stance(window, EVIDENCE_AGAINST, "failed to open /srv: Input/output error");
@@ -113,7 +113,7 @@ END_TEST
 
 START_TEST(a_status_other_than_frozen_during_the_hold_is_against)
 {
-    g_autoptr(FreezeWindow) window = good_window();
+    g_autoptr(GuestWindow) window = good_window();
 
     window->other_answer = g_strdup("thawed");
     assert_stance(window, EVIDENCE_AGAINST, "thawed");
@@ -122,7 +122,7 @@ END_TEST
 
 START_TEST(thawing_fewer_than_were_frozen_is_against)
 {
-    g_autoptr(FreezeWindow) window = good_window();
+    g_autoptr(GuestWindow) window = good_window();
 
     window->thawed_count = 1;
     assert_stance(window, EVIDENCE_AGAINST, "thawed only 1");
@@ -131,7 +131,7 @@ END_TEST
 
 START_TEST(a_thaw_sent_again_makes_its_count_meaningless_not_damning)
 {
-    g_autoptr(FreezeWindow) window = good_window();
+    g_autoptr(GuestWindow) window = good_window();
 
     window->thawed_count = 0;
     window->thaw_tries = 2;
@@ -141,7 +141,7 @@ END_TEST
 
 START_TEST(an_error_for_the_thaw_of_a_thawed_guest_is_against)
 {
-    g_autoptr(FreezeWindow) window = good_window();
+    g_autoptr(GuestWindow) window = good_window();
 
     window->thaw_error = g_strdup("thawed by itself at 12:00");
     assert_stance(window, EVIDENCE_AGAINST, "thawed by itself at 12:00");
@@ -150,7 +150,7 @@ END_TEST
 
 START_TEST(a_broken_window_is_against_with_the_agents_reason)
 {
-    g_autoptr(FreezeWindow) window = freeze_window_new();
+    g_autoptr(GuestWindow) window = guest_window_new();
 
     take_freeze(window, "{'count': 2, 'filesystems': [], 'skipped': [], 'hooks': []}");
     take_thaw(window, "{'count': 2, 'intact': false, 'broken-reason': 'thawed by others'}");
@@ -161,7 +161,7 @@ END_TEST
 
 START_TEST(a_window_without_status_or_thaw_is_no_claim)
 {
-    g_autoptr(FreezeWindow) window = good_window();
+    g_autoptr(GuestWindow) window = good_window();
 
     window->frozen_answers = 0;
     assert_stance(window, EVIDENCE_SILENT, "status");
@@ -173,7 +173,7 @@ END_TEST
 
 START_TEST(freezing_fewer_than_the_guest_has_is_no_claim)
 {
-    g_autoptr(FreezeWindow) window = good_window();
+    g_autoptr(GuestWindow) window = good_window();
 
     window->frozen_count = 1;
     window->thawed_count = 1;
@@ -183,7 +183,7 @@ END_TEST
 
 START_TEST(what_was_left_out_for_a_reason_is_not_missed)
 {
-    g_autoptr(FreezeWindow) window = freeze_window_new();
+    g_autoptr(GuestWindow) window = guest_window_new();
 
     take_freeze(window, "{'count': 1, 'filesystems': [{'mountpoint': '/', 'type': 'ext4'}],"
                         " 'skipped': [{'mountpoint': '/srv', 'reason': 'mounted read-only'}]}");
@@ -195,7 +195,7 @@ END_TEST
 
 START_TEST(what_was_left_out_without_a_reason_is_named)
 {
-    g_autoptr(FreezeWindow) window = freeze_window_new();
+    g_autoptr(GuestWindow) window = guest_window_new();
 
     take_freeze(window, "{'count': 1, 'filesystems': [{'mountpoint': '/', 'type': 'ext4'}]}");
     take_thaw(window, "{'count': 1, 'intact': true, 'filesystems': []}");
@@ -207,7 +207,7 @@ END_TEST
 START_TEST(a_named_mount_point_that_was_not_frozen_is_missed)
 {
     const char *const requested[] = {"/", "/srv", "/", NULL};
-    g_autoptr(FreezeWindow) window = good_window();
+    g_autoptr(GuestWindow) window = good_window();
     g_autoptr(Evidence) all = judge_for(window, NULL, requested);
 
     ck_assert_int_eq(all->stance, EVIDENCE_FOR);
@@ -224,11 +224,11 @@ static const char *const nonsense[] = {
 
 START_TEST(a_reply_that_is_no_count_claims_nothing)
 {
-    g_autoptr(FreezeWindow) window = freeze_window_new();
+    g_autoptr(GuestWindow) window = guest_window_new();
     json_object *reply = json_tokener_parse(nonsense[_i]);
 
-    ck_assert(!freeze_window_take_freeze(window, reply));
-    ck_assert(!freeze_window_take_thaw(window, reply));
+    ck_assert(!guest_window_take_freeze(window, reply));
+    ck_assert(!guest_window_take_thaw(window, reply));
     ck_assert(!window->freeze_replied);
     json_object_put(reply);
 }
@@ -243,7 +243,7 @@ static const char *const odd_lists[] = {
 
 START_TEST(odd_elements_in_a_reply_are_survived)
 {
-    g_autoptr(FreezeWindow) window = freeze_window_new();
+    g_autoptr(GuestWindow) window = guest_window_new();
 
     take_freeze(window, odd_lists[_i]);
     take_thaw(window, odd_lists[_i]);
@@ -255,7 +255,7 @@ END_TEST
 
 START_TEST(both_replies_speak_of_one_filesystem_in_one_record)
 {
-    g_autoptr(FreezeWindow) window = freeze_window_new();
+    g_autoptr(GuestWindow) window = guest_window_new();
 
     take_freeze(window, "{'count': 1, 'filesystems': [{'mountpoint': '/', 'type': 'ext4',"
                         " 'device': '/dev/vda', 'device-number': '254:0', 'freeze-ms': 1.5}]}");
@@ -263,7 +263,7 @@ START_TEST(both_replies_speak_of_one_filesystem_in_one_record)
                       " 'outcome': 'thawed', 'held-ms': 2000, 'canary': {'writes-before': 4,"
                       " 'writes-during': 0, 'writes-after': 2, 'longest-gap-ms': 2010.5}}]}");
     ck_assert_uint_eq(window->filesystems->len, 1);
-    const WindowFilesystem *filesystem = freeze_window_find(window, "/");
+    const WindowFilesystem *filesystem = guest_window_find(window, "/");
     ck_assert_double_eq(filesystem->freeze_ms, 1.5);
     ck_assert_double_eq(filesystem->held_ms, 2000);
     ck_assert_str_eq(filesystem->outcome, "thawed");

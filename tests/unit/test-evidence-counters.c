@@ -223,10 +223,10 @@ static FreezeCoverage *coverage_of(const char *fsinfo, const char *freeze, const
     json_object *list = json_tokener_parse(fsinfo);
     json_object *reply = json_tokener_parse(freeze);
     g_autoptr(GuestFilesystems) guest = guest_filesystems_new(list);
-    g_autoptr(FreezeWindow) window = freeze_window_new();
+    g_autoptr(GuestWindow) window = guest_window_new();
     const char *const mount_points[] = {requested, NULL};
 
-    freeze_window_take_freeze(window, reply);
+    guest_window_take_freeze(window, reply);
     json_object_put(list);
     json_object_put(reply);
     return freeze_coverage_new(guest, window, requested ? mount_points : NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "prober/freeze-window.h"
+#include "prober/guest-window.h"
 #include "prober/json-field.h"
 
 CanaryRecord *canary_record_new(const char *mount_point)
@@ -52,9 +52,9 @@ static void hook_free(gpointer data)
     g_free(hook);
 }
 
-FreezeWindow *freeze_window_new(void)
+GuestWindow *guest_window_new(void)
 {
-    FreezeWindow *window = g_new0(FreezeWindow, 1);
+    GuestWindow *window = g_new0(GuestWindow, 1);
 
     window->hold_timeout_ms = -1;
     window->filesystems = g_ptr_array_new_with_free_func(filesystem_free);
@@ -63,7 +63,7 @@ FreezeWindow *freeze_window_new(void)
     return window;
 }
 
-void freeze_window_free(FreezeWindow *window)
+void guest_window_free(GuestWindow *window)
 {
     g_free(window->freeze_error);
     g_free(window->other_answer);
@@ -75,7 +75,7 @@ void freeze_window_free(FreezeWindow *window)
     g_free(window);
 }
 
-const WindowFilesystem *freeze_window_find(const FreezeWindow *window, const char *mount_point)
+const WindowFilesystem *guest_window_find(const GuestWindow *window, const char *mount_point)
 {
     for (unsigned i = 0; i < window->filesystems->len; i++) {
         const WindowFilesystem *filesystem = g_ptr_array_index(window->filesystems, i);
@@ -85,7 +85,7 @@ const WindowFilesystem *freeze_window_find(const FreezeWindow *window, const cha
     return NULL;
 }
 
-const WindowSkip *freeze_window_find_skip(const FreezeWindow *window, const char *mount_point)
+const WindowSkip *guest_window_find_skip(const GuestWindow *window, const char *mount_point)
 {
     for (unsigned i = 0; i < window->skips->len; i++) {
         const WindowSkip *skip = g_ptr_array_index(window->skips, i);
@@ -96,7 +96,7 @@ const WindowSkip *freeze_window_find_skip(const FreezeWindow *window, const char
 }
 
 /* The thaw's reply speaks of the filesystems that the freeze's reply named: one record for both. */
-static WindowFilesystem *filesystem_for(FreezeWindow *window, json_object *element)
+static WindowFilesystem *filesystem_for(GuestWindow *window, json_object *element)
 {
     const char *key = json_field_string(element, "device-number");
 
@@ -138,11 +138,11 @@ static CanaryRecord *canary_read(json_object *object, const char *mount_point)
     return record;
 }
 
-static void take_hooks(FreezeWindow *window, json_object *reply, const char *event)
+static void take_hooks(GuestWindow *window, json_object *reply, const char *event)
 {
     json_object *list = json_field_array(reply, "hooks");
 
-    for (size_t i = 0; i < json_field_length(list, FREEZE_WINDOW_MAX_LIST); i++) {
+    for (size_t i = 0; i < json_field_length(list, GUEST_WINDOW_MAX_LIST); i++) {
         json_object *element = json_object_array_get_idx(list, i);
         WindowHook *hook = g_new0(WindowHook, 1);
         hook->path = g_strdup(json_field_string(element, "path"));
@@ -154,11 +154,11 @@ static void take_hooks(FreezeWindow *window, json_object *reply, const char *eve
     }
 }
 
-static void take_skips(FreezeWindow *window, json_object *reply)
+static void take_skips(GuestWindow *window, json_object *reply)
 {
     json_object *list = json_field_array(reply, "skipped");
 
-    for (size_t i = 0; i < json_field_length(list, FREEZE_WINDOW_MAX_LIST); i++) {
+    for (size_t i = 0; i < json_field_length(list, GUEST_WINDOW_MAX_LIST); i++) {
         json_object *element = json_object_array_get_idx(list, i);
         WindowSkip *skip = g_new0(WindowSkip, 1);
         skip->mount_point = g_strdup(json_field_string(element, "mountpoint"));
@@ -170,7 +170,7 @@ static void take_skips(FreezeWindow *window, json_object *reply)
 }
 
 /* A bare number, or the member "count" of an object. */
-static bool read_count(FreezeWindow *window, json_object *reply, int64_t *count)
+static bool read_count(GuestWindow *window, json_object *reply, int64_t *count)
 {
     if (json_object_is_type(reply, json_type_int)) {
         *count = json_object_get_int64(reply);
@@ -180,7 +180,7 @@ static bool read_count(FreezeWindow *window, json_object *reply, int64_t *count)
     return window->detailed;
 }
 
-bool freeze_window_take_freeze(FreezeWindow *window, json_object *reply)
+bool guest_window_take_freeze(GuestWindow *window, json_object *reply)
 {
     json_object *list = json_field_array(reply, "filesystems");
 
@@ -188,7 +188,7 @@ bool freeze_window_take_freeze(FreezeWindow *window, json_object *reply)
         return false;
     window->freeze_replied = true;
     json_field_integer(reply, "hold-timeout-ms", &window->hold_timeout_ms);
-    for (size_t i = 0; i < json_field_length(list, FREEZE_WINDOW_MAX_LIST); i++) {
+    for (size_t i = 0; i < json_field_length(list, GUEST_WINDOW_MAX_LIST); i++) {
         json_object *element = json_object_array_get_idx(list, i);
         WindowFilesystem *filesystem = filesystem_for(window, element);
         json_field_number(element, "presync-ms", &filesystem->presync_ms);
@@ -199,7 +199,7 @@ bool freeze_window_take_freeze(FreezeWindow *window, json_object *reply)
     return true;
 }
 
-static void take_thawed_filesystem(FreezeWindow *window, json_object *element)
+static void take_thawed_filesystem(GuestWindow *window, json_object *element)
 {
     WindowFilesystem *filesystem = filesystem_for(window, element);
     json_object *canary = json_field_object(element, "canary");
@@ -216,7 +216,7 @@ static void take_thawed_filesystem(FreezeWindow *window, json_object *element)
     }
 }
 
-bool freeze_window_take_thaw(FreezeWindow *window, json_object *reply)
+bool guest_window_take_thaw(GuestWindow *window, json_object *reply)
 {
     json_object *list = json_field_array(reply, "filesystems");
     const char *broken_reason = json_field_string(reply, "broken-reason");
@@ -227,7 +227,7 @@ bool freeze_window_take_thaw(FreezeWindow *window, json_object *reply)
     window->intact_known = json_field_boolean(reply, "intact", &window->intact);
     g_free(window->broken_reason);
     window->broken_reason = g_strdup(broken_reason);
-    for (size_t i = 0; i < json_field_length(list, FREEZE_WINDOW_MAX_LIST); i++)
+    for (size_t i = 0; i < json_field_length(list, GUEST_WINDOW_MAX_LIST); i++)
         take_thawed_filesystem(window, json_object_array_get_idx(list, i));
     take_hooks(window, reply, "thaw");
     return true;

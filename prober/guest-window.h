@@ -13,7 +13,7 @@
  */
 
 /* Elements of any one list in a reply that are looked at. */
-#define FREEZE_WINDOW_MAX_LIST 1024
+#define GUEST_WINDOW_MAX_LIST 1024
 
 /* What a writer inside the guest saw on one filesystem. */
 typedef struct {
@@ -87,21 +87,21 @@ typedef struct {
     GPtrArray *filesystems; /* of WindowFilesystem */
     GPtrArray *skips;       /* of WindowSkip */
     GPtrArray *hooks;       /* of WindowHook */
-} FreezeWindow;
+} GuestWindow;
 
-FreezeWindow *freeze_window_new(void);
-void freeze_window_free(FreezeWindow *window);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(FreezeWindow, freeze_window_free)
+GuestWindow *guest_window_new(void);
+void guest_window_free(GuestWindow *window);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestWindow, guest_window_free)
 
 /*
  * Takes in the value of "return": a number from guest-fsfreeze-freeze(-list) and
  * guest-fsfreeze-thaw, an object from quiesce-freeze and quiesce-thaw. False when it is neither:
  * such a reply claims nothing.
  */
-bool freeze_window_take_freeze(FreezeWindow *window, json_object *reply);
-bool freeze_window_take_thaw(FreezeWindow *window, json_object *reply);
+bool guest_window_take_freeze(GuestWindow *window, json_object *reply);
+bool guest_window_take_thaw(GuestWindow *window, json_object *reply);
 
 /* The filesystem with this mount point, NULL when the agent named none. Borrowed. */
-const WindowFilesystem *freeze_window_find(const FreezeWindow *window, const char *mount_point);
+const WindowFilesystem *guest_window_find(const GuestWindow *window, const char *mount_point);
 /* Why the agent left this mount point out, NULL when it did not say so. Borrowed. */
-const WindowSkip *freeze_window_find_skip(const FreezeWindow *window, const char *mount_point);
+const WindowSkip *guest_window_find_skip(const GuestWindow *window, const char *mount_point);
