@@ -38,6 +38,11 @@ void agent_link_set_interrupt_fd(AgentLink *link, int fd)
         client_set_interrupt_fd(link->client, fd);
 }
 
+void agent_link_disconnect(AgentLink *link)
+{
+    g_clear_pointer(&link->client, client_free);
+}
+
 static bool ensure_connected(AgentLink *link, GError **error)
 {
     g_autoptr(GError) problem = NULL;
@@ -62,6 +67,26 @@ static bool ensure_connected(AgentLink *link, GError **error)
     return true;
 }
 
+static void drop_when_closed(AgentLink *link, const GError *problem)
+{
+    if (g_error_matches(problem, CLIENT_ERROR, CLIENT_ERROR_CLOSED))
+        agent_link_disconnect(link);
+}
+
+bool agent_link_sync(AgentLink *link, int64_t timeout_ms, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+
+    /* A new connection begins with a sync of its own. */
+    if (!link->client)
+        return ensure_connected(link, error);
+    if (client_sync(link->client, timeout_ms, &problem))
+        return true;
+    drop_when_closed(link, problem);
+    g_propagate_error(error, g_steal_pointer(&problem));
+    return false;
+}
+
 json_object *agent_link_call_within(AgentLink *link, const char *command, json_object *arguments,
                                     int64_t timeout_ms, GError **error)
 {
@@ -71,8 +96,7 @@ json_object *agent_link_call_within(AgentLink *link, const char *command, json_o
         return NULL;
     json_object *reply = client_call(link->client, command, arguments, timeout_ms, &problem);
     if (problem) {
-        if (g_error_matches(problem, CLIENT_ERROR, CLIENT_ERROR_CLOSED))
-            g_clear_pointer(&link->client, client_free);
+        drop_when_closed(link, problem);
         g_propagate_error(error, g_steal_pointer(&problem));
     }
     return reply;

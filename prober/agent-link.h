@@ -24,6 +24,14 @@ const char *agent_link_name(const AgentLink *link);
 /* Calls end early with CLIENT_ERROR_INTERRUPTED once fd is readable; -1 switches that off. */
 void agent_link_set_interrupt_fd(AgentLink *link, int fd);
 
+/* Lets go of a connection that has gone bad; the next call makes a new one. */
+void agent_link_disconnect(AgentLink *link);
+
+/* Throws away whatever the agent has sent unasked, so that the next reply belongs to the next call.
+ * Calls do so by themselves when they know of a need; before a call that must not be taken for
+ * answered, ask for it. */
+bool agent_link_sync(AgentLink *link, int64_t timeout_ms, GError **error);
+
 /*
  * Sends a command and returns the value of "return", as client_call() (protocol/client.h), NULL
  * with an error, NULL without one for JSON null. Connects first when there is no connection, and

@@ -48,7 +48,8 @@ bool guest_freeze_freeze(AgentLink *link, const AgentProfile *profile, const Fre
     json_object_put(arguments);
     bool understood = !problem && guest_window_take_freeze(window, reply);
     json_object_put(reply);
-    if (agent_link_is_answer(problem))
+    /* A command that is not there, or forbidden, says nothing about the guest. */
+    if (g_error_matches(problem, CLIENT_ERROR, CLIENT_ERROR_REPLY))
         window->freeze_error = g_strdup(problem->message);
     if (problem)
         g_propagate_prefixed_error(error, g_steal_pointer(&problem), "%s: ", command);
@@ -92,7 +93,10 @@ static bool try_thaw(AgentLink *link, const AgentProfile *profile, const char **
                      int64_t timeout_ms, GuestWindow *window, GError **error)
 {
     g_autoptr(GError) problem = NULL;
-    json_object *reply = agent_link_call_within(link, *command, NULL, timeout_ms, &problem);
+    json_object *reply = NULL;
+
+    if (agent_link_sync(link, timeout_ms, &problem))
+        reply = agent_link_call_within(link, *command, NULL, timeout_ms, &problem);
     bool understood = !problem && guest_window_take_thaw(window, reply);
 
     json_object_put(reply);
@@ -143,6 +147,8 @@ bool guest_freeze_thaw(AgentLink *link, const AgentProfile *profile, int64_t tim
                                        tries, agent_link_name(link));
             return false;
         }
+        if (!agent_link_is_answer(problem))
+            agent_link_disconnect(link);
         tell_failed_try(problem);
         g_usleep(THAW_PAUSE_US);
     }

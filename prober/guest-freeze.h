@@ -21,8 +21,8 @@ typedef struct {
 
 /*
  * False with an error when the guest is not known to be frozen. agent_link_is_answer() tells
- * whether the agent refused (window->freeze_error then says so, too) or whether nobody knows: then
- * thaw.
+ * whether the agent refused or whether nobody knows: then thaw. A freeze that was tried and failed
+ * is in window->freeze_error, too.
  */
 bool guest_freeze_freeze(AgentLink *link, const AgentProfile *profile, const FreezeRequest *request,
                          int64_t timeout_ms, GuestWindow *window, GError **error);

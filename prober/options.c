@@ -5,6 +5,7 @@
 #include <math.h>
 
 #define MAX_SECONDS 3600.0
+#define UNSET (-INFINITY)
 #define DEFAULT_TIMEOUT_S 10.0
 #define DEFAULT_HOLD_S 2.0
 #define DEFAULT_COUNT 10
@@ -116,19 +117,19 @@ static bool check_raw(const RawOptions *raw, GError **error)
             return false;
         }
     }
-    return (isnan(raw->timeout_s) || check_seconds("--timeout", raw->timeout_s, error)) &&
+    return (raw->timeout_s == UNSET || check_seconds("--timeout", raw->timeout_s, error)) &&
            check_seconds("--hold", raw->hold_s, error);
 }
 
 Options *options_parse(const char *verb, const char *summary, OptionsWanted wanted,
                        const char *const *arguments, GError **error)
 {
-    g_auto(RawOptions) raw = {.timeout_s = NAN, .hold_s = DEFAULT_HOLD_S, .count = DEFAULT_COUNT};
+    g_auto(RawOptions) raw = {.timeout_s = UNSET, .hold_s = DEFAULT_HOLD_S, .count = DEFAULT_COUNT};
 
     if (!parse_raw(&raw, verb, summary, wanted, arguments, error) || !check_raw(&raw, error))
         return NULL;
 
-    bool own_timeout = !isnan(raw.timeout_s);
+    bool own_timeout = raw.timeout_s != UNSET;
     Options *options = g_new0(Options, 1);
     options->socket_path = g_steal_pointer(&raw.socket_path);
     options->qmp_path = g_steal_pointer(&raw.qmp_path);

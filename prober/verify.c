@@ -8,7 +8,6 @@
 #include "prober/guest-filesystems.h"
 #include "prober/guest-freeze.h"
 #include "prober/probe-error.h"
-#include "protocol/client.h"
 
 #include <string.h>
 
@@ -380,10 +379,8 @@ static void run_window(Verify *verify)
     g_autoptr(GError) problem = NULL;
     bool held = freeze(verify, &problem) && hold(verify, &problem);
 
-    /* An agent that says no has answered the question; the answer is judged below. */
-    bool refused = !held && report->window->freeze_error &&
-                   g_error_matches(problem, CLIENT_ERROR, CLIENT_ERROR_REPLY);
-    if (!held && !refused)
+    /* A freeze that failed has answered the question; the answer is judged below. */
+    if (!held && !report->window->freeze_error)
         report->failure = failure_text(verify, problem);
     thaw(verify);
 
