@@ -4,8 +4,21 @@
 #include <math.h>
 #include <string.h>
 
-/* A request's id is at most MESSAGE_STREAM_MAX_DEPTH deep; replies add a few levels. */
-#define MAX_DEPTH 128
+#define START_BYTES 256
+#define U_FFFD "\xEF\xBF\xBD"
+
+/* Bytes of a string that stand for themselves; 0x7F does not show, so it is escaped. */
+static const bool plain_bytes[256] = {
+    [0x20 ... '"' - 1] = true,
+    ['"' + 1 ... '\\' - 1] = true,
+    ['\\' + 1 ... 0x7E] = true,
+};
+
+/* The letter after the backslash; 0: \uXXXX. */
+static const char short_escapes[0x80] = {
+    ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n',  ['\r'] = 'r',
+    ['\t'] = 't', ['"'] = '"',  ['\\'] = '\\',
+};
 
 typedef struct {
     bool is_object;
@@ -14,15 +27,18 @@ typedef struct {
 
 struct JsonWriter {
     GString *text;
-    Level levels[MAX_DEPTH];
+    Level levels[JSON_WRITER_MAX_DEPTH];
     unsigned depth;
-    bool done;
+    bool done;     /* the outermost value is complete */
+    bool encoding; /* between begin and end of a base64 string */
+    int base64_state;
+    int base64_save;
 };
 
 JsonWriter *json_writer_new(void)
 {
     JsonWriter *writer = g_new0(JsonWriter, 1);
-    writer->text = g_string_sized_new(256);
+    writer->text = g_string_sized_new(START_BYTES);
     return writer;
 }
 
@@ -35,56 +51,52 @@ void json_writer_free(JsonWriter *writer)
     g_free(writer);
 }
 
-/* Appends length bytes at *tail without their being cleared first. */
-static void append_run(JsonWriter *writer, const char *bytes, size_t length)
+static size_t plain_run(const char *bytes, size_t length)
 {
-    g_string_append_len(writer->text, bytes, (gssize)length);
+    size_t run = 0;
+
+    while (run < length && plain_bytes[(uint8_t)bytes[run]])
+        run++;
+    return run;
 }
 
-static size_t plain_run(const uint8_t *at, size_t length)
+static void append_escape(GString *text, uint8_t byte)
 {
-    size_t n = 0;
-    while (n < length && at[n] >= 0x20 && at[n] < 0x7F && at[n] != '"' && at[n] != '\\')
-        n++;
-    return n;
+    if (short_escapes[byte] == 0) {
+        g_string_append_printf(text, "\\u%04x", byte);
+        return;
+    }
+    g_string_append_c(text, '\\');
+    g_string_append_c(text, short_escapes[byte]);
 }
 
-/* One character that is not a plain one; returns the number of bytes it took. */
-static size_t append_special(JsonWriter *writer, const char *at, size_t length)
+/* The first character, which is no plain one; returns how many bytes it takes. */
+static size_t append_special(GString *text, const char *bytes, size_t length)
 {
-    static const char short_escapes[0x20] = {
-        ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
-    uint8_t c = (uint8_t)*at;
+    uint8_t byte = (uint8_t)*bytes;
 
-    if (c >= 0x80) {
-        gunichar character = g_utf8_get_char_validated(at, (gssize)length);
-        if (character == (gunichar)-1 || character == (gunichar)-2) {
-            append_run(writer, "\xEF\xBF\xBD", 3);
-            return 1;
-        }
-        size_t bytes = (size_t)(g_utf8_next_char(at) - at);
-        append_run(writer, at, bytes);
-        return bytes;
+    if (byte < 0x80) {
+        append_escape(text, byte);
+        return 1;
     }
-    if (c == '"' || c == '\\') {
-        append_run(writer, c == '"' ? "\\\"" : "\\\\", 2);
-    } else if (c < 0x20 && short_escapes[c] != 0) {
-        char escape[2] = {'\\', short_escapes[c]};
-        append_run(writer, escape, 2);
-    } else {
-        g_string_append_printf(writer->text, "\\u%04x", c);
+    gunichar character = g_utf8_get_char_validated(bytes, (gssize)length);
+    if (character == (gunichar)-1 || character == (gunichar)-2) {
+        g_string_append(text, U_FFFD);
+        return 1;
     }
-    return 1;
+    size_t taken = (size_t)(g_utf8_next_char(bytes) - bytes);
+    g_string_append_len(text, bytes, (gssize)taken);
+    return taken;
 }
 
 static void append_quoted(JsonWriter *writer, const char *bytes, size_t length)
 {
     g_string_append_c(writer->text, '"');
     while (length > 0) {
-        size_t run = plain_run((const uint8_t *)bytes, length);
-        append_run(writer, bytes, run);
+        size_t run = plain_run(bytes, length);
+        g_string_append_len(writer->text, bytes, (gssize)run);
         if (run < length)
-            run += append_special(writer, bytes + run, length - run);
+            run += append_special(writer->text, bytes + run, length - run);
         bytes += run;
         length -= run;
     }
@@ -93,7 +105,7 @@ static void append_quoted(JsonWriter *writer, const char *bytes, size_t length)
 
 static void begin_value(JsonWriter *writer, const char *name)
 {
-    g_assert(!writer->done);
+    g_assert(!writer->done && !writer->encoding);
     if (writer->depth == 0) {
         g_assert(name == NULL);
         return;
@@ -117,7 +129,7 @@ static void end_value(JsonWriter *writer)
 static void begin_level(JsonWriter *writer, const char *name, bool is_object)
 {
     begin_value(writer, name);
-    g_assert(writer->depth < MAX_DEPTH);
+    g_assert(writer->depth < JSON_WRITER_MAX_DEPTH);
     writer->levels[writer->depth++] = (Level){.is_object = is_object};
     g_string_append_c(writer->text, is_object ? '{' : '[');
 }
@@ -183,19 +195,54 @@ void json_writer_optional_string(JsonWriter *writer, const char *name, const cha
         json_writer_string(writer, name, text);
 }
 
-void json_writer_base64(JsonWriter *writer, const char *name, const void *bytes, size_t length)
+/* The longest that base64 makes of length bytes, and what g_base64_encode_step() wants beside it.
+ */
+static size_t base64_bytes(size_t length)
+{
+    return (length / 3 + 1) * 4 + 4;
+}
+
+void json_writer_begin_base64(JsonWriter *writer, const char *name, size_t expected_bytes)
 {
     begin_value(writer, name);
     g_string_append_c(writer->text, '"');
     size_t start = writer->text->len;
-    g_string_set_size(writer->text, start + (length / 3 + 1) * 4 + 4);
-    int state = 0, save = 0;
+    g_string_set_size(writer->text, start + base64_bytes(expected_bytes));
+    g_string_truncate(writer->text, start);
+    writer->encoding = true;
+    writer->base64_state = 0;
+    writer->base64_save = 0;
+}
+
+void json_writer_append_base64(JsonWriter *writer, const void *bytes, size_t length)
+{
+    size_t start = writer->text->len;
+
+    g_assert(writer->encoding);
+    g_string_set_size(writer->text, start + base64_bytes(length));
+    size_t written = g_base64_encode_step(bytes, length, FALSE, writer->text->str + start,
+                                          &writer->base64_state, &writer->base64_save);
+    g_string_truncate(writer->text, start + written);
+}
+
+void json_writer_end_base64(JsonWriter *writer)
+{
+    char rest[5];
+
+    g_assert(writer->encoding);
     size_t written =
-        g_base64_encode_step(bytes, length, FALSE, writer->text->str + start, &state, &save);
-    written += g_base64_encode_close(FALSE, writer->text->str + start + written, &state, &save);
-    g_string_set_size(writer->text, start + written);
+        g_base64_encode_close(FALSE, rest, &writer->base64_state, &writer->base64_save);
+    g_string_append_len(writer->text, rest, (gssize)written);
     g_string_append_c(writer->text, '"');
+    writer->encoding = false;
     end_value(writer);
+}
+
+void json_writer_base64(JsonWriter *writer, const char *name, const void *bytes, size_t length)
+{
+    json_writer_begin_base64(writer, name, length);
+    json_writer_append_base64(writer, bytes, length);
+    json_writer_end_base64(writer);
 }
 
 void json_writer_integer(JsonWriter *writer, const char *name, int64_t value)
@@ -215,10 +262,15 @@ void json_writer_unsigned(JsonWriter *writer, const char *name, uint64_t value)
 void json_writer_number(JsonWriter *writer, const char *name, double value)
 {
     char text[G_ASCII_DTOSTR_BUF_SIZE];
-    if (!isfinite(value))
+
+    if (!isfinite(value)) {
         json_writer_null(writer, name);
-    else
-        write_literal(writer, name, g_ascii_dtostr(text, sizeof text, value));
+        return;
+    }
+    g_ascii_formatd(text, sizeof text, "%.15g", value);
+    if (g_ascii_strtod(text, NULL) != value)
+        g_ascii_dtostr(text, sizeof text, value);
+    write_literal(writer, name, text);
 }
 
 void json_writer_boolean(JsonWriter *writer, const char *name, bool value)
@@ -228,11 +280,10 @@ void json_writer_boolean(JsonWriter *writer, const char *name, bool value)
 
 static void write_object(JsonWriter *writer, const char *name, json_object *value)
 {
+    struct json_object_iter member;
+
     json_writer_begin_object(writer, name);
-    json_object_object_foreach(value, member_name, member)
-    {
-        json_writer_value(writer, member_name, member);
-    }
+    json_object_object_foreachC(value, member) json_writer_value(writer, member.key, member.val);
     json_writer_end_object(writer);
 }
 
@@ -244,23 +295,28 @@ static void write_array(JsonWriter *writer, const char *name, json_object *value
     json_writer_end_array(writer);
 }
 
+static void write_text(JsonWriter *writer, const char *name, json_object *value)
+{
+    write_string(writer, name, json_object_get_string(value),
+                 (size_t)json_object_get_string_len(value));
+}
+
+/* null, booleans, integers and doubles; json-c keeps the text that a double was read from. */
+static void write_plain(JsonWriter *writer, const char *name, json_object *value)
+{
+    write_literal(writer, name, json_object_to_json_string(value));
+}
+
 void json_writer_value(JsonWriter *writer, const char *name, json_object *value)
 {
-    switch (json_object_get_type(value)) {
-    case json_type_object:
-        write_object(writer, name, value);
-        break;
-    case json_type_array:
-        write_array(writer, name, value);
-        break;
-    case json_type_string:
-        write_string(writer, name, json_object_get_string(value),
-                     (size_t)json_object_get_string_len(value));
-        break;
-    default:
-        write_literal(writer, name, json_object_to_json_string(value));
-        break;
-    }
+    static void (*const writers[])(JsonWriter *, const char *, json_object *) = {
+        [json_type_null] = write_plain,    [json_type_boolean] = write_plain,
+        [json_type_int] = write_plain,     [json_type_double] = write_plain,
+        [json_type_object] = write_object, [json_type_array] = write_array,
+        [json_type_string] = write_text,
+    };
+
+    writers[json_object_get_type(value)](writer, name, value);
 }
 
 const char *json_writer_text(const JsonWriter *writer, size_t *length)
@@ -272,9 +328,9 @@ const char *json_writer_text(const JsonWriter *writer, size_t *length)
 
 GBytes *json_writer_steal(JsonWriter *writer)
 {
-    g_assert(writer->depth == 0);
+    g_assert(writer->depth == 0 && !writer->encoding);
     GBytes *bytes = g_string_free_to_bytes(writer->text);
-    writer->text = g_string_sized_new(256);
+    writer->text = g_string_sized_new(START_BYTES);
     writer->done = false;
     return bytes;
 }
