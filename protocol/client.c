@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "protocol/client.h"
 
+#include "protocol/excerpt.h"
 #include "protocol/json-writer.h"
 #include "protocol/message-stream.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <glib-unix.h>
 #include <limits.h>
-#include <linux/vm_sockets.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define READ_CHUNK_BYTES (64u * 1024)
@@ -22,14 +21,14 @@ struct Client {
     int fd;
     int interrupt_fd;
     bool is_socket;
-    bool out_of_step; /* a reply may be on its way that no call waits for */
+    bool out_of_step; /* what comes may be no answer to what was asked last */
+    bool cut_off;     /* the agent may have got part of a request */
     char *name;
     MessageStream *stream;
 };
 
-/* Microseconds of g_get_monotonic_time(), with the span it was made from for the error. */
 typedef struct {
-    int64_t at_us; /* negative: none */
+    int64_t at_us; /* of g_get_monotonic_time(); negative: none */
     int64_t timeout_ms;
 } Deadline;
 
@@ -43,7 +42,7 @@ static Deadline deadline_in(int64_t timeout_ms)
                       .timeout_ms = timeout_ms};
 }
 
-/* In milliseconds for poll(), rounded up so that it never spins; -1 for no deadline. */
+/* For poll(): milliseconds, rounded up so that it never spins; -1 for no deadline. */
 static int deadline_left(const Deadline *deadline)
 {
     if (deadline->at_us < 0)
@@ -81,105 +80,90 @@ void client_set_interrupt_fd(Client *client, int interrupt_fd)
     client->interrupt_fd = interrupt_fd;
 }
 
-static Client *connect_to(int fd, const struct sockaddr *address, socklen_t length,
-                          const char *name, const char *remedy, GError **error)
+static bool fail_closed(Client *client, const char *what, int cause, GError **error)
 {
-    if (fd < 0 || connect(fd, address, length) < 0) {
-        int cause = errno;
-        if (fd >= 0)
-            close(fd);
-        g_set_error(error, CLIENT_ERROR, CLIENT_ERROR_CLOSED, "cannot connect to %s: %s; %s", name,
-                    cause == EAGAIN ? "somebody else is connected and others wait"
-                                    : g_strerror(cause),
-                    remedy);
-        return NULL;
-    }
-    return client_new(fd, name);
+    g_set_error(error, CLIENT_ERROR, CLIENT_ERROR_CLOSED, "cannot %s the agent at %s: %s", what,
+                client->name, cause != 0 ? g_strerror(cause) : "the connection was closed");
+    return false;
 }
 
-Client *client_connect_unix(const char *path, GError **error)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-
-    if (strlen(path) >= sizeof address.sun_path) {
-        g_set_error(error, CLIENT_ERROR, CLIENT_ERROR_CLOSED,
-                    "cannot connect to %s: a socket's path has at most %zu bytes; "
-                    "use a symbolic link to its directory",
-                    path, sizeof address.sun_path - 1);
-        return NULL;
-    }
-    g_strlcpy(address.sun_path, path, sizeof address.sun_path);
-    /* A blocking connect() would wait for as long as the listener's queue is full. */
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    return connect_to(fd, (struct sockaddr *)&address, sizeof address, path,
-                      "is the virtual machine running with the agent's socket there, "
-                      "and is this user allowed to open it?",
-                      error);
-}
-
-Client *client_connect_vsock(uint32_t cid, uint32_t port, GError **error)
-{
-    struct sockaddr_vm address = {.svm_family = AF_VSOCK, .svm_cid = cid, .svm_port = port};
-    g_autofree char *name = g_strdup_printf("vsock:%u:%u", cid, port);
-
-    /* Blocks, but the kernel gives up after two seconds: vsock(7), SO_VM_SOCKETS_CONNECT_TIMEOUT.
-     */
-    int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    return connect_to(fd, (struct sockaddr *)&address, sizeof address, name,
-                      "is the agent running in the guest with -m vsock-listen?", error);
-}
-
+/* Waits until one of the events can be had. A peer that never stops talking gains no time. */
 static bool wait_for(Client *client, short events, const Deadline *deadline, GError **error)
 {
     struct pollfd fds[] = {{.fd = client->fd, .events = events},
                            {.fd = client->interrupt_fd, .events = POLLIN}};
+    int ready = 0;
 
-    for (;;) {
-        int ready = poll(fds, G_N_ELEMENTS(fds), deadline_left(deadline));
+    while (ready == 0 && deadline_left(deadline) != 0) {
+        ready = poll(fds, G_N_ELEMENTS(fds), deadline_left(deadline));
         if (ready < 0 && errno == EINTR)
-            continue;
-        if (ready > 0 && fds[1].revents != 0) {
-            g_set_error(error, CLIENT_ERROR, CLIENT_ERROR_INTERRUPTED,
-                        "interrupted while talking to the agent at %s", client->name);
-            return false;
-        }
-        if (ready > 0)
-            return true;
-        if (ready == 0) {
-            g_set_error(error, CLIENT_ERROR, CLIENT_ERROR_TIMEOUT,
-                        "the agent at %s did not answer within %" G_GINT64_FORMAT " ms",
-                        client->name, deadline->timeout_ms);
-            return false;
-        }
-        g_set_error(error, CLIENT_ERROR, CLIENT_ERROR_CLOSED, "cannot wait for %s: %s",
-                    client->name, g_strerror(errno));
-        return false;
+            ready = 0;
     }
+    if (ready < 0)
+        return fail_closed(client, "wait for", errno, error);
+    if (ready > 0 && fds[1].revents == 0)
+        return true;
+    if (ready > 0)
+        g_set_error(error, CLIENT_ERROR, CLIENT_ERROR_INTERRUPTED,
+                    "interrupted while waiting for the agent at %s", client->name);
+    else
+        g_set_error(error, CLIENT_ERROR, CLIENT_ERROR_TIMEOUT,
+                    "the agent at %s did not answer within %" G_GINT64_FORMAT
+                    " ms; is the guest running, and the agent in it?",
+                    client->name, deadline->timeout_ms);
+    return false;
 }
 
-static bool send_bytes(Client *client, const char *bytes, size_t length, const Deadline *deadline,
-                       GError **error)
+/* Reads once. *length is 0 when there was nothing to read after all. */
+static bool read_chunk(Client *client, void *chunk, size_t *length, GError **error)
 {
-    while (length > 0) {
-        ssize_t sent = client->is_socket ? send(client->fd, bytes, length, MSG_NOSIGNAL)
-                                         : write(client->fd, bytes, length);
-        if (sent >= 0) {
-            bytes += sent;
-            length -= (size_t)sent;
-        } else if (errno == EAGAIN) {
-            if (!wait_for(client, POLLOUT, deadline, error))
+    ssize_t got = read(client->fd, chunk, READ_CHUNK_BYTES);
+
+    *length = got > 0 ? (size_t)got : 0;
+    if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR)))
+        return true;
+    return fail_closed(client, "read from", got == 0 ? 0 : errno, error);
+}
+
+/* Waits for room to send. With discard_input what the peer sends meanwhile is thrown away: it may
+ * be waiting for that itself before it reads on. */
+static bool wait_to_send(Client *client, bool discard_input, const Deadline *deadline,
+                         GError **error)
+{
+    char chunk[READ_CHUNK_BYTES];
+    size_t length = 0;
+
+    if (!discard_input)
+        return wait_for(client, POLLOUT, deadline, error);
+    return wait_for(client, POLLOUT | POLLIN, deadline, error) &&
+           read_chunk(client, chunk, &length, error);
+}
+
+/* parts is used up. */
+static bool send_parts(Client *client, struct iovec *parts, size_t count, bool discard_input,
+                       const Deadline *deadline, GError **error)
+{
+    while (count > 0) {
+        struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+        ssize_t sent = client->is_socket ? sendmsg(client->fd, &message, MSG_NOSIGNAL)
+                                         : writev(client->fd, parts, (int)count);
+        if (sent < 0 && errno == EAGAIN) {
+            if (!wait_to_send(client, discard_input, deadline, error))
                 return false;
-        } else if (errno != EINTR) {
-            g_set_error(error, CLIENT_ERROR, CLIENT_ERROR_CLOSED,
-                        "cannot send to the agent at %s: %s", client->name, g_strerror(errno));
-            return false;
+        } else if (sent < 0 && errno != EINTR) {
+            return fail_closed(client, "send to", errno, error);
         }
+        size_t gone = sent > 0 ? (size_t)sent : 0;
+        for (; count > 0 && gone >= parts->iov_len; parts++, count--)
+            gone -= parts->iov_len;
+        if (count > 0)
+            *parts = (struct iovec){(char *)parts->iov_base + gone, parts->iov_len - gone};
     }
     return true;
 }
 
-static bool send_request(Client *client, const char *prefix, const char *command,
-                         json_object *arguments, const Deadline *deadline, GError **error)
+static bool send_request(Client *client, bool sync, const char *command, json_object *arguments,
+                         const Deadline *deadline, GError **error)
 {
     g_autoptr(JsonWriter) writer = json_writer_new();
     size_t length = 0;
@@ -191,100 +175,145 @@ static bool send_request(Client *client, const char *prefix, const char *command
     json_writer_end_object(writer);
 
     const char *text = json_writer_text(writer, &length);
-    return send_bytes(client, prefix, strlen(prefix), deadline, error) &&
-           send_bytes(client, text, length, deadline, error) &&
-           send_bytes(client, "\n", 1, deadline, error);
-}
-
-static bool receive_bytes(Client *client, const Deadline *deadline, GError **error)
-{
-    char chunk[READ_CHUNK_BYTES];
-
-    if (!wait_for(client, POLLIN, deadline, error))
+    struct iovec parts[] = {
+        /* Drops what the agent has of a request that we or an earlier user did not finish. */
+        {.iov_base = (char[]){(char)0xFF}, .iov_len = sync || client->cut_off ? 1 : 0},
+        {.iov_base = (char *)text, .iov_len = length},
+        {.iov_base = (char[]){'\n'}, .iov_len = 1},
+    };
+    client->out_of_step = true;
+    client->cut_off = true;
+    if (!send_parts(client, parts, G_N_ELEMENTS(parts), sync, deadline, error))
         return false;
-    ssize_t got = read(client->fd, chunk, sizeof chunk);
-    if (got > 0) {
-        message_stream_feed(client->stream, chunk, (size_t)got);
-        return true;
-    }
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return true;
-    g_set_error(error, CLIENT_ERROR, CLIENT_ERROR_CLOSED, "the agent at %s %s", client->name,
-                got == 0 ? "closed the connection" : g_strerror(errno));
-    return false;
+    client->cut_off = false;
+    return true;
 }
 
 /* The next value, waiting for input as needed. */
 static bool receive_value(Client *client, json_object **value, const Deadline *deadline,
                           GError **error)
 {
+    char chunk[READ_CHUNK_BYTES];
+    size_t length = 0;
+
     for (;;) {
-        g_autoptr(GError) garbage = NULL;
-        switch (message_stream_next(client->stream, value, &garbage)) {
-        case MESSAGE_STREAM_VALUE:
+        g_autoptr(GError) problem = NULL;
+        MessageStreamResult result = message_stream_next(client->stream, value, &problem);
+        if (result == MESSAGE_STREAM_VALUE)
             return true;
-        case MESSAGE_STREAM_ERROR:
+        if (result == MESSAGE_STREAM_ERROR) {
             g_set_error(error, CLIENT_ERROR, CLIENT_ERROR_GARBAGE,
-                        "what came from %s is no reply of a guest agent: %s", client->name,
-                        garbage->message);
+                        "what comes from %s is no guest agent's reply: %s", client->name,
+                        problem->message);
             return false;
-        case MESSAGE_STREAM_MORE:
-            if (!receive_bytes(client, deadline, error))
-                return false;
         }
+        if (!wait_for(client, POLLIN, deadline, error) ||
+            !read_chunk(client, chunk, &length, error))
+            return false;
+        message_stream_feed(client->stream, chunk, length);
     }
 }
 
-static json_object *reply_value(Client *client, json_object *reply, GError **error)
+static char *member_text(json_object *object, const char *name)
 {
-    json_object *member = NULL, *class = NULL, *desc = NULL;
+    json_object *member = NULL;
 
-    if (json_object_object_get_ex(reply, "return", &member))
-        return json_object_get(member);
-    if (json_object_object_get_ex(reply, "error", &member)) {
-        json_object_object_get_ex(member, "class", &class);
-        json_object_object_get_ex(member, "desc", &desc);
-        bool not_found = g_strcmp0(json_object_get_string(class), "CommandNotFound") == 0;
+    if (!json_object_object_get_ex(object, name, &member) ||
+        !json_object_is_type(member, json_type_string))
+        return g_strdup("(none given)");
+    return excerpt_new(json_object_get_string(member), (size_t)json_object_get_string_len(member),
+                       EXCERPT_SENTENCE_CHARACTERS);
+}
+
+/* Takes a reply apart: the value of "return", borrowed, or what is wrong as an error. */
+static bool open_reply(Client *client, json_object *reply, json_object **value, GError **error)
+{
+    json_object *problem = NULL;
+
+    if (json_object_object_get_ex(reply, "return", value))
+        return true;
+    if (json_object_object_get_ex(reply, "error", &problem)) {
+        g_autofree char *class = member_text(problem, "class");
+        g_autofree char *description = member_text(problem, "desc");
         g_set_error_literal(error, CLIENT_ERROR,
-                            not_found ? CLIENT_ERROR_COMMAND_NOT_FOUND : CLIENT_ERROR_REPLY,
-                            desc != NULL ? json_object_get_string(desc)
-                                         : "the agent gave an error without a description");
-        return NULL;
+                            g_str_equal(class, "CommandNotFound") ? CLIENT_ERROR_COMMAND_NOT_FOUND
+                                                                  : CLIENT_ERROR_REPLY,
+                            description);
+    } else if (json_object_object_get_ex(reply, "QMP", NULL)) {
+        g_set_error(error, CLIENT_ERROR, CLIENT_ERROR_NO_AGENT,
+                    "%s is a QMP socket of QEMU; the guest agent has a socket of its own",
+                    client->name);
+    } else {
+        g_set_error(error, CLIENT_ERROR, CLIENT_ERROR_GARBAGE,
+                    "what comes from %s is no guest agent's reply: neither return nor error",
+                    client->name);
     }
-    client->out_of_step = true;
-    g_set_error(error, CLIENT_ERROR, CLIENT_ERROR_GARBAGE,
-                "what came from %s is no reply of a guest agent", client->name);
-    return NULL;
+    return false;
+}
+
+/* Reads one reply; *found tells whether it is the one with our id. */
+static bool read_sync_reply(Client *client, int64_t id, const Deadline *deadline, bool *found,
+                            GError **error)
+{
+    json_object *reply = NULL, *value = NULL;
+
+    if (!receive_value(client, &reply, deadline, error))
+        return false;
+    bool is_return = open_reply(client, reply, &value, error);
+    *found = is_return && json_object_is_type(value, json_type_int) &&
+             json_object_get_int64(value) == id;
+    json_object_put(reply);
+    return is_return;
+}
+
+/* Late replies, errors and garbage of an earlier conversation may come before the reply to sync. */
+static bool may_be_late(const GError *error)
+{
+    return g_error_matches(error, CLIENT_ERROR, CLIENT_ERROR_GARBAGE) ||
+           g_error_matches(error, CLIENT_ERROR, CLIENT_ERROR_COMMAND_NOT_FOUND) ||
+           g_error_matches(error, CLIENT_ERROR, CLIENT_ERROR_REPLY);
+}
+
+/* Reads up to the reply with our id. *late is the last error among what came before it. */
+static bool await_sync(Client *client, int64_t id, const Deadline *deadline, GError **late,
+                       GError **error)
+{
+    for (bool found = false; !found;) {
+        g_autoptr(GError) problem = NULL;
+        if (read_sync_reply(client, id, deadline, &found, &problem))
+            continue;
+        if (!may_be_late(problem)) {
+            g_propagate_error(error, g_steal_pointer(&problem));
+            return false;
+        }
+        g_clear_error(late);
+        *late = g_steal_pointer(&problem);
+    }
+    return true;
 }
 
 static bool sync_by(Client *client, const Deadline *deadline, GError **error)
 {
-    int64_t id = ((int64_t)g_random_int() << 20) ^ g_random_int();
+    /* 52 bits: no chance hits, and exact also for an agent that counts in doubles. */
+    int64_t id = (int64_t)g_random_int() << 20 | (g_random_int() & 0xFFFFF);
     json_object *arguments = json_object_new_object();
-    unsigned delimiters = message_stream_delimiters(client->stream);
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(GError) late = NULL;
 
-    client->out_of_step = true;
     json_object_object_add(arguments, "id", json_object_new_int64(id));
-    bool sent = send_request(client, "\xFF", "guest-sync-delimited", arguments, deadline, error);
+    /* All that came before is of the past. */
+    message_stream_reset(client->stream);
+    client->out_of_step =
+        !send_request(client, true, "guest-sync-delimited", arguments, deadline, &problem) ||
+        !await_sync(client, id, deadline, &late, &problem);
     json_object_put(arguments);
-    while (sent) {
-        json_object *reply = NULL, *got = NULL;
-        g_autoptr(GError) problem = NULL;
-        if (!receive_value(client, &reply, deadline, &problem)) {
-            if (g_error_matches(problem, CLIENT_ERROR, CLIENT_ERROR_GARBAGE))
-                continue;
-            g_propagate_error(error, g_steal_pointer(&problem));
-            return false;
-        }
-        bool found = message_stream_delimiters(client->stream) != delimiters &&
-                     json_object_object_get_ex(reply, "return", &got) &&
-                     json_object_get_int64(got) == id;
-        json_object_put(reply);
-        if (found) {
-            client->out_of_step = false;
-            return true;
-        }
-    }
+    if (!client->out_of_step)
+        return true;
+    if (late != NULL)
+        g_set_error(error, problem->domain, problem->code, "%s; what came instead: %s",
+                    problem->message, late->message);
+    else
+        g_propagate_error(error, g_steal_pointer(&problem));
     return false;
 }
 
@@ -295,21 +324,45 @@ bool client_sync(Client *client, int64_t timeout_ms, GError **error)
     return sync_by(client, &deadline, error);
 }
 
+/* Input that no call waits for makes the next reply doubtful. */
+static bool has_unread_input(Client *client)
+{
+    struct pollfd fd = {.fd = client->fd, .events = POLLIN};
+    json_object *value = NULL;
+    bool unread = message_stream_next(client->stream, &value, NULL) != MESSAGE_STREAM_MORE ||
+                  !message_stream_is_empty(client->stream) || poll(&fd, 1, 0) > 0;
+
+    json_object_put(value);
+    return unread;
+}
+
+static bool call_by(Client *client, const char *command, json_object *arguments,
+                    const Deadline *deadline, json_object **reply, GError **error)
+{
+    if ((client->out_of_step || has_unread_input(client)) && !sync_by(client, deadline, error))
+        return false;
+    return send_request(client, false, command, arguments, deadline, error) &&
+           receive_value(client, reply, deadline, error);
+}
+
 json_object *client_call(Client *client, const char *command, json_object *arguments,
                          int64_t timeout_ms, GError **error)
 {
     Deadline deadline = deadline_in(timeout_ms);
-    json_object *reply = NULL;
+    json_object *reply = NULL, *value = NULL;
+    g_autoptr(GError) problem = NULL;
 
-    if (client->out_of_step && !sync_by(client, &deadline, error))
+    if (!call_by(client, command, arguments, &deadline, &reply, &problem)) {
+        g_propagate_prefixed_error(error, g_steal_pointer(&problem), "%s: ", command);
         return NULL;
-    client->out_of_step = true;
-    if (!send_request(client, "", command, arguments, &deadline, error) ||
-        !receive_value(client, &reply, &deadline, error))
-        return NULL;
-    client->out_of_step = false;
-    json_object *value = reply_value(client, reply, error);
+    }
+    if (open_reply(client, reply, &value, &problem))
+        json_object_get(value);
+    client->out_of_step = g_error_matches(problem, CLIENT_ERROR, CLIENT_ERROR_GARBAGE) ||
+                          g_error_matches(problem, CLIENT_ERROR, CLIENT_ERROR_NO_AGENT);
     json_object_put(reply);
+    if (problem != NULL)
+        g_propagate_error(error, g_steal_pointer(&problem));
     return value;
 }
 
@@ -318,6 +371,8 @@ bool client_send(Client *client, const char *command, json_object *arguments, in
 {
     Deadline deadline = deadline_in(timeout_ms);
 
-    client->out_of_step = true;
-    return send_request(client, "", command, arguments, &deadline, error);
+    if (send_request(client, false, command, arguments, &deadline, error))
+        return true;
+    g_prefix_error(error, "%s: ", command);
+    return false;
 }
