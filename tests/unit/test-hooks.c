@@ -136,6 +136,20 @@ static void let_loop_run(unsigned ms)
     wait_for(&passed);
 }
 
+static void wait_for_line(const char *path)
+{
+    g_autofree char *text = NULL;
+    for (int waited_ms = 0; waited_ms < WAIT_MS; waited_ms += 5) {
+        g_free(text);
+        if (!g_file_get_contents(path, &text, NULL, NULL))
+            text = NULL;
+        if (text != NULL && g_str_has_suffix(text, "\n"))
+            return;
+        let_loop_run(5);
+    }
+    ck_abort_msg("nothing was written to %s", path);
+}
+
 static bool process_lives(const char *pid_file)
 {
     g_autofree char *text = NULL;
@@ -367,14 +381,36 @@ START_TEST(a_hook_gets_a_clean_environment)
         write_hook("hook", 0755,
                    "exec >$TRACE; echo PATH=$PATH secret=$QUIESCED_TEST_SECRET; "
                    "pwd; readlink /proc/self/fd/0; umask; ls /proc/self/fd | wc -l; "
-                   "grep -E 'Sig(Blk|Ign)' /proc/self/status; "
+                   "grep SigIgn /proc/self/status; "
                    "cut -d' ' -f5,6 /proc/$$/stat | tr ' ' '\\n' | sort -u | wc -l");
     g_autoptr(Hooks) hooks = hooks_new(path, 10000);
     g_auto(Outcome) freeze = {0};
     run_freeze(hooks, true, &freeze);
     ck_assert(freeze.ok);
     assert_trace("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin secret=\n/\n"
-                 "/dev/null\n0022\n4\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n1\n");
+                 "/dev/null\n0022\n4\nSigIgn:\t0000000000000000\n1\n");
+}
+END_TEST
+
+START_TEST(a_hook_starts_with_no_signal_blocked)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    /* Not a shell: it would clear the mask by itself. */
+    g_autofree char *path = g_build_filename(directory, "hook", NULL);
+    g_autofree char *script = g_strdup_printf(
+        "#!/usr/bin/awk -f\nBEGIN { while ((getline line <\"/proc/self/status\") > 0)"
+        " if (line ~ /^SigBlk/) print line >\"%s\"; exit }\n",
+        trace);
+    ck_assert(g_file_set_contents(path, script, -1, NULL));
+    g_chmod(path, 0755);
+    g_autoptr(Hooks) hooks = hooks_new(path, 10000);
+    g_auto(Outcome) freeze = {0};
+    run_freeze(hooks, true, &freeze);
+    ck_assert_msg(freeze.ok, "%s", freeze.error);
+    assert_trace("SigBlk:\t0000000000000000\n");
 }
 END_TEST
 
@@ -386,8 +422,7 @@ START_TEST(a_thaw_in_the_middle_of_the_freeze_ends_it)
     g_auto(Outcome) freeze = {0}, thaw = {0};
     hooks_run_freeze(hooks, true, on_done, &freeze);
     g_autofree char *pid_file = g_strconcat(trace, ".pid", NULL);
-    while (!g_file_test(pid_file, G_FILE_TEST_EXISTS))
-        let_loop_run(5);
+    wait_for_line(pid_file);
     run_thaw(hooks, &thaw);
     ck_assert(thaw.ok);
     ck_assert(!freeze.done);
@@ -403,9 +438,7 @@ START_TEST(freeing_the_hooks_kills_what_runs_and_leaves_no_zombie)
     Hooks *hooks = hooks_new(path, 0);
     g_auto(Outcome) freeze = {0};
     hooks_run_freeze(hooks, true, on_done, &freeze);
-    while (!g_file_test(trace, G_FILE_TEST_EXISTS))
-        let_loop_run(5);
-    let_loop_run(50);
+    wait_for_line(trace);
     hooks_free(hooks);
     int64_t deadline = g_get_monotonic_time() + WAIT_MS * 1000;
     while (waitpid(-1, NULL, WNOHANG) == 0 && g_get_monotonic_time() < deadline)
@@ -437,6 +470,7 @@ int main(void)
     tcase_add_test(tcase, a_background_child_that_goes_on_writing_holds_nothing_up);
     tcase_add_test(tcase, much_output_is_cut_and_does_not_block_the_hook);
     tcase_add_test(tcase, a_hook_gets_a_clean_environment);
+    tcase_add_test(tcase, a_hook_starts_with_no_signal_blocked);
     tcase_add_test(tcase, a_thaw_in_the_middle_of_the_freeze_ends_it);
     tcase_add_test(tcase, freeing_the_hooks_kills_what_runs_and_leaves_no_zombie);
     suite_add_tcase(suite, tcase);

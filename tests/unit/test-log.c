@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -327,6 +328,26 @@ START_TEST(a_full_disk_loses_nothing_and_stops_nothing)
 }
 END_TEST
 
+START_TEST(a_line_that_could_be_written_in_part_is_completed_later)
+{
+    struct rlimit limit, small = {.rlim_cur = 100, .rlim_max = RLIM_INFINITY};
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    small.rlim_max = limit.rlim_max;
+    open_file_log(0);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+    log_info("test", "one");
+    log_info("test", "two");
+    log_info("test", "three");
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    log_info("test", "four");
+    g_autofree char *text = read_file(log_path);
+    g_autofree char *lines = strip_times(text);
+    ck_assert(g_str_has_prefix(lines, "info test: one|info test: two|info test: three|"));
+    ck_assert_ptr_nonnull(strstr(lines, "|info test: four|"));
+}
+END_TEST
+
 START_TEST(while_held_nothing_is_written_and_afterwards_all_with_its_time)
 {
     open_file_log(0);
@@ -349,12 +370,13 @@ START_TEST(a_reopen_while_held_touches_no_file_until_the_release)
 {
     open_file_log(0);
     log_hold();
-    g_unlink(log_path);
+    ck_assert_int_eq(rename(log_path, rotated_path), 0);
     log_reopen();
     log_info("test", "held");
     ck_assert(!g_file_test(log_path, G_FILE_TEST_EXISTS));
     log_release();
     assert_file(log_path, "info test: held|");
+    assert_file(rotated_path, "");
 }
 END_TEST
 
@@ -622,6 +644,7 @@ int main(void)
     tcase_add_test(file, after_a_reopen_lines_go_to_the_new_file);
     tcase_add_test(file, a_file_that_is_removed_is_made_anew);
     tcase_add_test(file, while_the_directory_is_gone_lines_wait_in_memory);
+    tcase_add_test(file, a_line_that_could_be_written_in_part_is_completed_later);
     tcase_add_test(file, a_full_disk_loses_nothing_and_stops_nothing);
     suite_add_tcase(suite, file);
 
