@@ -3,23 +3,16 @@
 
 #include "platform/filesystem-kind.h"
 #include "platform/mount-path.h"
+#include "platform/udev-types.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libudev.h>
 #include <linux/loop.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
-
-typedef struct udev Udev;
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Udev, udev_unref)
-typedef struct udev_device UdevDevice;
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(UdevDevice, udev_device_unref)
-typedef struct udev_enumerate UdevEnumerate;
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(UdevEnumerate, udev_enumerate_unref)
 
 static void block_device_free(gpointer data)
 {
@@ -162,8 +155,10 @@ static void add_device(BlockStack *stack, Udev *udev, const MountTable *mounts, 
     const char *node = udev_device_get_devnode(device);
 
     g_array_append_vals(added->lower, lower->data, lower->len);
-    if (disk)
+    if (disk) {
+        added->partition = true;
         block_device_add_lower(added, udev_device_get_devnum(disk));
+    }
     if (!backing_file)
         return;
     added->backing_file = g_strdup(backing_file);
@@ -191,22 +186,24 @@ static bool contains_device(const GArray *devices, dev_t device)
     return false;
 }
 
+/* The mount's source comes first: it is what people know the filesystem by. */
 static void add_btrfs_superblock(BlockStack *stack, const Mount *mount, GPtrArray *filesystems)
 {
     dev_t source = source_device(mount);
 
     if (source == 0)
         return;
+    block_stack_add_superblock(stack, mount->device, source);
     for (guint i = 0; i < filesystems->len; i++) {
         const GArray *members = g_ptr_array_index(filesystems, i);
 
         if (!contains_device(members, source))
             continue;
         for (guint j = 0; j < members->len; j++)
-            block_stack_add_superblock(stack, mount->device, g_array_index(members, dev_t, j));
+            if (g_array_index(members, dev_t, j) != source)
+                block_stack_add_superblock(stack, mount->device, g_array_index(members, dev_t, j));
         return;
     }
-    block_stack_add_superblock(stack, mount->device, source);
 }
 
 /* Of GArray of dev_t: the members of every btrfs that the kernel knows. */

@@ -15,6 +15,7 @@
 typedef struct {
     dev_t device;
     char *name;           /* kernel name: "vda1", "dm-0", "loop3" */
+    bool partition;       /* of the one device below */
     GArray *lower;        /* of dev_t: the devices directly below */
     char *backing_file;   /* loop devices: the path as sysfs gives it; NULL otherwise */
     dev_t backing_device; /* loop devices: the superblock's st_dev that the kernel names

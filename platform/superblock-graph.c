@@ -222,6 +222,62 @@ bool superblock_graph_lies_on(const SuperblockGraph *graph, dev_t upper, dev_t l
     return path != NULL;
 }
 
+typedef struct {
+    const SuperblockGraph *graph;
+    const BlockStack *stack;
+    GHashTable *seen; /* of SuperblockNode and BlockDevice */
+    GArray *disks;
+} DiskSearch;
+
+static bool is_bottom(const BlockDevice *device)
+{
+    return device->lower->len == 0 && !device->backing_file;
+}
+
+static void search_device(DiskSearch *search, dev_t number)
+{
+    const BlockDevice *device = block_stack_find(search->stack, number);
+    const BlockDevice *disk;
+
+    if (!device || !g_hash_table_add(search->seen, (gpointer)device))
+        return;
+    disk = device->partition && device->lower->len > 0
+               ? block_stack_find(search->stack, g_array_index(device->lower, dev_t, 0))
+               : device;
+    if (disk && is_bottom(disk)) {
+        g_array_append_val(search->disks, number);
+        return;
+    }
+    for (guint i = 0; i < device->lower->len; i++)
+        search_device(search, g_array_index(device->lower, dev_t, i));
+}
+
+static void search_superblock(DiskSearch *search, const SuperblockNode *node)
+{
+    guint64 key = node->device;
+    const GArray *members = g_hash_table_lookup(search->stack->superblocks, &key);
+
+    if (!g_hash_table_add(search->seen, (gpointer)node))
+        return;
+    for (guint i = 0; members && i < members->len; i++)
+        search_device(search, g_array_index(members, dev_t, i));
+    if (!members)
+        search_device(search, node->device);
+    for (guint i = 0; i < node->lower->len; i++)
+        search_superblock(search, node_at(search->graph, g_array_index(node->lower, guint, i)));
+}
+
+GArray *superblock_graph_disks(const SuperblockGraph *graph, const BlockStack *stack, dev_t device)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
+    DiskSearch search = {graph, stack, seen, g_array_new(FALSE, FALSE, sizeof(dev_t))};
+    const SuperblockNode *node = superblock_graph_find(graph, device);
+
+    if (node)
+        search_superblock(&search, node);
+    return search.disks;
+}
+
 static bool is_chosen(GHashTable *chosen, const SuperblockNode *node)
 {
     guint64 key = node->device;

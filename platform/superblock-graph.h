@@ -36,6 +36,10 @@ SuperblockNode *superblock_graph_find(const SuperblockGraph *graph, dev_t device
 /* Whether upper lies on lower, directly or over others. */
 bool superblock_graph_lies_on(const SuperblockGraph *graph, dev_t upper, dev_t lower);
 
+/* The devices at the very bottom of a superblock, through loop files and whatever else: disks, or
+ * partitions of them. An array of dev_t, each once; free with g_array_unref(). */
+GArray *superblock_graph_disks(const SuperblockGraph *graph, const BlockStack *stack, dev_t device);
+
 /*
  * Sets the wave of each node: the length of the longest chain of chosen superblocks that lie on it,
  * so that 0 is what nothing chosen lies on. chosen: a set of dev_t (as guint64 *). A cycle through
