@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The manual pages say what the programs do: every option, key, default and command stands in them,
+and nothing stands in them that is not there."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from agent import BUILD, QUIESCED, Agent
+from filesystems import Filesystems, run
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted((ROOT / "docs").glob("*.scd"))
+FOREIGN_OPTIONS = {
+    "--blacklist",  # qemu-ga's old name of --block-rpcs: accepted, but not advertised by --help
+}
+
+
+def source(page):
+    return (ROOT / "docs" / f"{page}.scd").read_text(encoding="utf-8")
+
+
+def section(page, heading):
+    """The text of one section of a page, up to the next heading."""
+    return re.split(r"^# ", source(page).split(f"# {heading}\n")[1], flags=re.MULTILINE)[0]
+
+
+def helped_options(*command):
+    """The (letter, name) of each option that a --help describes; letter "" where it has none."""
+    text = run(*command, "--help")
+    return set(re.findall(r"^ +(?:-(\w), )?--([a-z-]+)", text, re.MULTILINE))
+
+
+def documented_options(text):
+    """The same of the definitions in a page's text: lines that begin with an option."""
+    return set(re.findall(r"^(?:\*-(\w)\*, )?\*--([a-z-]+)\*", text, re.MULTILINE))
+
+
+def default_keys():
+    """The configuration in effect where nobody has said anything, as --dump-conf prints it."""
+    return run(QUIESCED, "--config=/dev/null", "--dump-conf")
+
+
+def keys_of(key_file):
+    """The (group, key) of each setting; those commented out, "#key=value", count, too."""
+    found, group = set(), None
+    for line in key_file.splitlines():
+        if heading := re.match(r"\[(\w+)\]$", line):
+            group = heading[1]
+        elif key := re.match(r"#?([a-z-]+)=", line):
+            found.add((group, key[1]))
+    return found
+
+
+def documented_keys():
+    """(group, key) -> its documented default, or None where it has none."""
+    page = source("quiesced.conf.5")
+    found = {}
+    groups = re.findall(r"^# GROUP \[(\w+)\]\n(.*?)(?=^# )", page, re.MULTILINE | re.DOTALL)
+    for group, text in groups:
+        for line in re.findall(r"^\*.*\)$", text, re.MULTILINE):
+            default = re.search(r"default [*_](.+?)[*_]\)$", line)
+            for key in re.findall(r"\*([a-z-]+)\*", line.split(" (")[0]):
+                found[group, key] = default and default[1]
+    return found
+
+
+def test_the_manual_page_has_the_options_of_quiesced():
+    assert documented_options(section("quiesced.8", "OPTIONS")) == helped_options(QUIESCED)
+
+
+def test_no_page_names_an_option_that_does_not_exist():
+    known = {f"--{name}" for _, name in helped_options(QUIESCED)} | FOREIGN_OPTIONS
+    for page in PAGES:
+        named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", page.read_text(encoding="utf-8")))
+        assert named <= known, page.name
+
+
+def test_the_manual_page_has_the_keys_of_the_configuration():
+    dumped = keys_of(default_keys())
+    assert dumped and dumped <= set(documented_keys())
+    packaged = (ROOT / "packaging/quiesced.conf").read_text(encoding="utf-8")
+    assert keys_of(packaged) == set(documented_keys())
+
+
+def test_each_documented_key_is_accepted(tmp_path):
+    values = {"method": "unix-listen", "hook-failure": "ignore"}
+    path = tmp_path / "conf"
+    for group, key in documented_keys():
+        path.write_text(f"[general]\npath=x\n[{group}]\n{key}={values.get(key, 1)}\n",
+                        encoding="utf-8")
+        run(QUIESCED, f"--config={path}", "--dump-conf")
+
+
+def test_the_documented_defaults_are_in_effect(tmp_path):
+    groups = {}
+    for (group, key), default in documented_keys().items():
+        if default is not None:
+            groups.setdefault(group, []).append(f"{key}={default}")
+    text = "\n".join(line for group, keys in groups.items() for line in (f"[{group}]", *keys))
+    path = tmp_path / "conf"
+    path.write_text(text, encoding="utf-8")
+    assert len(groups) == 3
+    assert run(QUIESCED, f"--config={path}", "--dump-conf") == default_keys()
+
+
+def documented_commands():
+    """command -> whether it is documented as answered while frozen."""
+    text = section("quiesced.8", "COMMANDS")
+    return {name: star == "\\*"
+            for line in re.findall(r"^\*.*", text, re.MULTILINE)
+            for name, star in re.findall(r"\*((?:guest|quiesce)-[a-z-]+)\*(\\\*)?", line)}
+
+
+def test_the_manual_page_has_the_commands_and_says_which_are_answered_while_frozen(tmp_path):
+    assert set(documented_commands()) == set(run(QUIESCED, "--block-rpcs=help").split())
+    with Filesystems() as filesystems, Agent(tmp_path) as agent:
+        mount_point = filesystems.add("frozen")
+        agent.start()
+        assert agent.call("guest-fsfreeze-freeze-list", mountpoints=[str(mount_point)]) == 1
+        offered = agent.call("guest-info")["supported_commands"]
+        agent.call("guest-fsfreeze-thaw")
+    assert {c["name"]: c["enabled"] for c in offered} == documented_commands()
+
+
+@pytest.mark.parametrize("page", [page.stem for page in PAGES])
+def test_a_manual_page_is_set_without_a_warning(page):
+    built = BUILD / "docs" / page
+    if not built.exists():
+        pytest.skip(f"no {built}: scdoc was not there when the build was set up")
+    if not shutil.which("man"):
+        pytest.skip("man is not installed")
+    result = subprocess.run(
+        ["man", "--warnings", "-E", "UTF-8", "-Tutf8", "-Z", "-l", built], capture_output=True,
+        text=True, env={**os.environ, "MANROFFSEQ": ""}, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "@" not in re.sub(r"\S+@\S+", "", built.read_text(encoding="utf-8")), "not filled in"
