@@ -108,9 +108,8 @@ static bool wait_for(Client *client, short events, const Deadline *deadline, GEr
                     "interrupted while waiting for the agent at %s", client->name);
     else
         g_set_error(error, CLIENT_ERROR, CLIENT_ERROR_TIMEOUT,
-                    "the agent at %s did not answer within %" G_GINT64_FORMAT
-                    " ms; is the guest running, and the agent in it?",
-                    client->name, deadline->timeout_ms);
+                    "the agent at %s did not answer within %" G_GINT64_FORMAT " ms", client->name,
+                    deadline->timeout_ms);
     return false;
 }
 
