@@ -56,15 +56,18 @@ def test_no_disk_is_written_to_while_frozen(any_guest, agent):
         writers.wait_for_progress()
 
 
-@pytest.mark.parametrize("any_guest", ["qemu-ga"], indirect=True)
-def test_fsinfo_names_every_filesystem_and_its_disk(agent):
+def test_fsinfo_names_every_filesystem_and_the_disk_that_qemu_gave_it(any_guest, agent):
+    with any_guest.qmp() as qmp:
+        slots = {device["qdev_id"]: device["slot"]
+                 for bus in qmp.call("query-pci") for device in bus["devices"]}
     by_mount_point = {entry["mountpoint"]: entry for entry in agent.call("guest-get-fsinfo")}
-    for mount_point in MOUNT_POINTS:
-        assert mount_point in by_mount_point
+    assert set(by_mount_point) == set(MOUNT_POINTS)
     for fs_type in DISKS:
         entry = by_mount_point[f"/srv/{fs_type}"]
         assert entry["type"] == fs_type
         assert [disk["bus-type"] for disk in entry["disk"]] == ["virtio"]
+        address = entry["disk"][0]["pci-controller"]
+        assert address == {"domain": 0, "bus": 0, "slot": slots[f"disk-{fs_type}"], "function": 0}
 
 
 def test_a_host_that_comes_and_goes_is_answered_each_time(any_guest):
