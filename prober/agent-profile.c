@@ -19,8 +19,8 @@ AgentProfile *agent_profile_new(json_object *reply)
         if (name)
             g_hash_table_add(enabled ? profile->enabled : profile->disabled, g_strdup(name));
     }
-    profile->is_quiesced = agent_profile_offers(profile, "quiesce-freeze") &&
-                           agent_profile_offers(profile, "quiesce-thaw");
+    profile->is_quiesced = g_hash_table_contains(profile->enabled, "quiesce-thaw") ||
+                           g_hash_table_contains(profile->disabled, "quiesce-thaw");
     return profile;
 }
 

@@ -9,7 +9,7 @@
 /* What an agent says of itself in guest-info. */
 typedef struct {
     char *version;
-    bool is_quiesced;     /* it offers the quiesce-* commands */
+    bool is_quiesced;     /* it knows the quiesce-* commands, even if some are disabled */
     GHashTable *enabled;  /* set of char *: commands that may be called */
     GHashTable *disabled; /* set of char *: commands it knows but refuses */
 } AgentProfile;
@@ -22,6 +22,7 @@ AgentProfile *agent_profile_new(json_object *reply);
 void agent_profile_free(AgentProfile *profile);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AgentProfile, agent_profile_free)
 
+/* Whether the command may be called now: most are disabled while the guest is frozen. */
 bool agent_profile_offers(const AgentProfile *profile, const char *command);
 /* "quiesced" or "guest agent" */
 const char *agent_profile_kind(const AgentProfile *profile);

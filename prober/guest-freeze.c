@@ -9,7 +9,8 @@
 
 #define THAW_MIN_TRIES 2
 #define THAW_PATIENCE 3 /* times the timeout */
-#define THAW_PAUSE_US (200 * 1000)
+#define THAW_FIRST_PAUSE_US (100 * 1000)
+#define THAW_LONGEST_PAUSE_US (1600 * 1000)
 
 static void add_mount_points(json_object *arguments, const char *const *mount_points)
 {
@@ -25,7 +26,7 @@ static const char *choose_freeze(const AgentProfile *profile, const FreezeReques
 {
     if (request->mount_points)
         add_mount_points(arguments, request->mount_points);
-    if (!profile->is_quiesced)
+    if (!agent_profile_offers(profile, "quiesce-freeze"))
         return request->mount_points ? "guest-fsfreeze-freeze-list" : "guest-fsfreeze-freeze";
     if (request->canary)
         json_object_object_add(arguments, "canary", json_object_new_boolean(TRUE));
@@ -117,19 +118,41 @@ static bool try_thaw(AgentLink *link, const AgentProfile *profile, const char **
     return false;
 }
 
-static void tell_failed_try(const GError *problem)
+/* The same trouble is told once. */
+static void tell_failed_try(const GError *problem, char **told)
 {
     g_autofree char *text = terminal_text_escape(problem->message);
 
+    if (g_strcmp0(text, *told) == 0)
+        return;
     fprintf(stderr, "quiesce-probe: thaw failed, trying again: %s\n", text);
+    g_free(*told);
+    *told = g_steal_pointer(&text);
+}
+
+static char *thaw_remedy(const AgentLink *link, const GuestWindow *window)
+{
+    g_autofree char *patience =
+        window->hold_timeout_ms > 0
+            ? g_strdup_printf("; the agent said that it thaws by itself %" G_GINT64_FORMAT
+                              " s after the freeze",
+                              window->hold_timeout_ms / 1000)
+            : g_strdup("");
+
+    return g_strdup_printf("run 'quiesce-probe thaw --socket %s', or 'fsfreeze --unfreeze "
+                           "MOUNTPOINT' inside the guest%s",
+                           agent_link_name(link), patience);
 }
 
 bool guest_freeze_thaw(AgentLink *link, const AgentProfile *profile, int64_t timeout_ms,
                        GuestWindow *window, GError **error)
 {
-    const char *command = profile->is_quiesced ? "quiesce-thaw" : "guest-fsfreeze-thaw";
+    const char *command =
+        agent_profile_offers(profile, "quiesce-thaw") ? "quiesce-thaw" : "guest-fsfreeze-thaw";
     int64_t begin_us = g_get_monotonic_time();
     int64_t give_up_us = begin_us + THAW_PATIENCE * timeout_ms * 1000;
+    int64_t pause_us = THAW_FIRST_PAUSE_US;
+    g_autofree char *told = NULL;
 
     agent_link_set_interrupt_fd(link, -1);
     for (unsigned tries = 1;; tries++) {
@@ -140,16 +163,16 @@ bool guest_freeze_thaw(AgentLink *link, const AgentProfile *profile, int64_t tim
         if (thawed)
             return true;
         if (tries >= THAW_MIN_TRIES && g_get_monotonic_time() >= give_up_us) {
-            g_propagate_prefixed_error(error, g_steal_pointer(&problem),
-                                       "THE GUEST MAY STILL BE FROZEN, %u tries to thaw it failed; "
-                                       "run 'quiesce-probe thaw --socket %s', or 'fsfreeze "
-                                       "--unfreeze MOUNTPOINT' inside the guest: ",
-                                       tries, agent_link_name(link));
+            g_autofree char *remedy = thaw_remedy(link, window);
+            g_set_error(error, PROBE_ERROR, PROBE_ERROR_GUEST,
+                        "THE GUEST MAY STILL BE FROZEN, %u tries to thaw it failed (%s); %s", tries,
+                        problem->message, remedy);
             return false;
         }
         if (!agent_link_is_answer(problem))
             agent_link_disconnect(link);
-        tell_failed_try(problem);
-        g_usleep(THAW_PAUSE_US);
+        tell_failed_try(problem, &told);
+        g_usleep((gulong)pause_us);
+        pause_us = MIN(pause_us * 2, THAW_LONGEST_PAUSE_US);
     }
 }

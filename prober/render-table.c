@@ -94,11 +94,16 @@ static void print_line(const char *label, TerminalTone tone, bool colour, char *
            terminal_text_end(tone, colour));
 }
 
+static const char *noun(int64_t count)
+{
+    return count == 1 ? "filesystem" : "filesystems";
+}
+
 void render_table_freeze(const GuestWindow *window, bool colour)
 {
     print_line("frozen", TERMINAL_PLAIN, colour,
-               g_strdup_printf("%" PRId64 " filesystems in %.1f ms", window->frozen_count,
-                               (double)window->freeze_us / 1000));
+               g_strdup_printf("%" PRId64 " %s in %.1f ms", window->frozen_count,
+                               noun(window->frozen_count), (double)window->freeze_us / 1000));
     if (window->hold_timeout_ms > 0)
         print_line("limit", TERMINAL_PLAIN, colour,
                    g_strdup_printf("the guest thaws by itself after %" PRId64 " s",
@@ -111,8 +116,8 @@ void render_table_freeze(const GuestWindow *window, bool colour)
 void render_table_thaw(const GuestWindow *window, bool colour)
 {
     print_line("thawed", TERMINAL_PLAIN, colour,
-               g_strdup_printf("%" PRId64 " filesystems in %.1f ms", window->thawed_count,
-                               (double)window->thaw_us / 1000));
+               g_strdup_printf("%" PRId64 " %s in %.1f ms", window->thawed_count,
+                               noun(window->thawed_count), (double)window->thaw_us / 1000));
     if (window->thaw_error)
         print_line("answer", TERMINAL_BAD, colour, g_strdup(window->thaw_error));
     if (window->intact_known && !window->intact)
@@ -212,10 +217,11 @@ void render_table_verify(const VerifyReport *report, const char *guest_name, boo
                                    guest_name, report->profile->version));
     if (window->freeze_replied)
         print_line("window", TERMINAL_PLAIN, colour,
-                   g_strdup_printf("froze %" PRId64 " in %.1f ms, held %.2f s, thawed in %.1f ms",
-                                   window->frozen_count, (double)window->freeze_us / 1000,
-                                   (double)window->hold_us / G_USEC_PER_SEC,
-                                   (double)window->thaw_us / 1000));
+                   g_strdup_printf(
+                       "froze %" PRId64 " %s in %.1f ms, held %.2f s, thawed in %.1f ms",
+                       window->frozen_count, noun(window->frozen_count),
+                       (double)window->freeze_us / 1000, (double)window->hold_us / G_USEC_PER_SEC,
+                       (double)window->thaw_us / 1000));
     print_filesystems(window, colour);
     print_skips(window, colour);
     print_hooks(window, colour);
@@ -225,4 +231,6 @@ void render_table_verify(const VerifyReport *report, const char *guest_name, boo
     print_evidence(report->evidence, colour);
     if (report->judged)
         print_verdict(report, colour);
+    else
+        printf("\nverdict   none, the procedure could not be completed\n");
 }

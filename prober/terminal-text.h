@@ -11,7 +11,7 @@
  */
 
 /* At most this many characters of one foreign text are shown. */
-#define TERMINAL_TEXT_MAX_CHARS 400
+#define TERMINAL_TEXT_MAX_CHARS 1000
 
 /* The text with control characters, bytes that are not UTF-8, and characters that are invisible or
  * turn the direction of writing as \xHH; longer text ends in "...". NULL gives "". Free with

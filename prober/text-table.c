@@ -89,13 +89,24 @@ static glong column_width(const TextTable *table, unsigned column)
     return width;
 }
 
+static bool is_empty(const TextTable *table, unsigned column)
+{
+    for (unsigned row = 0; row < text_table_rows(table); row++) {
+        if (*cell_at(table, row, column)->text != '\0')
+            return false;
+    }
+    return true;
+}
+
 static void append_padded(GString *line, const TextTable *table, unsigned column, const char *text,
                           TerminalTone tone, bool colour)
 {
+    if (is_empty(table, column))
+        return;
     int padding = (int)(column_width(table, column) - g_utf8_strlen(text, -1));
     bool right = is_right_aligned(table, column);
 
-    if (column > 0)
+    if (line->len > 0)
         g_string_append(line, "  ");
     if (right)
         g_string_append_printf(line, "%*s", padding, "");

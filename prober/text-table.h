@@ -9,7 +9,8 @@
 
 /*
  * A table in plain text: columns as wide as their widest cell, two spaces apart. Every cell is
- * escaped on its way in, so callers pass what they got.
+ * escaped on its way in, so callers pass what they got. A column without any text in it is left
+ * out.
  */
 typedef struct TextTable TextTable;
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define SAMPLE_EVERY_US (100 * 1000)
+#define STATUS_EVERY_US (1000 * 1000)
 #define WATCH_BEFORE_US (1000 * 1000)
 #define WATCH_AFTER_US (1000 * 1000)
 /* How long a stalled monitor may stretch the hold. */
@@ -135,7 +136,7 @@ static bool start_writers(Verify *verify, GError **error)
 
     if (options->no_canary)
         return no_canary(verify, "switched off", "leave out --no-canary");
-    if (profile->is_quiesced)
+    if (agent_profile_offers(profile, "quiesce-freeze"))
         return no_canary(verify, "the agent reported nothing of its writers", NULL);
     if (!agent_profile_offers(profile, "guest-exec") ||
         !agent_profile_offers(profile, "guest-exec-status"))
@@ -244,9 +245,14 @@ static bool hold(Verify *verify, GError **error)
 {
     int64_t end_us = verify->frozen_at_us + verify->options->hold_us;
 
-    return sample(verify, COUNTER_PHASE_FREEZING, error) && ask_status(verify, error) &&
-           sample_until(verify, COUNTER_PHASE_HOLD, end_us, error) && ask_status(verify, error) &&
-           sample(verify, COUNTER_PHASE_HOLD, error);
+    if (!sample(verify, COUNTER_PHASE_FREEZING, error))
+        return false;
+    do {
+        int64_t next_us = MIN(g_get_monotonic_time() + STATUS_EVERY_US, end_us);
+        if (!ask_status(verify, error) || !sample_until(verify, COUNTER_PHASE_HOLD, next_us, error))
+            return false;
+    } while (g_get_monotonic_time() < end_us);
+    return ask_status(verify, error) && sample(verify, COUNTER_PHASE_HOLD, error);
 }
 
 /* Whatever happened before: this comes next. */
@@ -294,7 +300,7 @@ static void collect_canaries(Verify *verify)
             exec_canaries_collect(verify->writers, (double)window->hold_us / G_USEC_PER_SEC);
         return;
     }
-    if (!report->profile->is_quiesced || verify->options->no_canary)
+    if (!agent_profile_offers(report->profile, "quiesce-freeze") || verify->options->no_canary)
         return;
     for (unsigned i = 0; i < window->filesystems->len; i++) {
         WindowFilesystem *filesystem = g_ptr_array_index(window->filesystems, i);

@@ -66,6 +66,20 @@ START_TEST(columns_are_as_wide_as_their_widest_cell)
 }
 END_TEST
 
+START_TEST(a_column_without_text_is_left_out)
+{
+    const char *const headings[] = {"a", "b", "c", NULL};
+    g_autoptr(TextTable) table = text_table_new(headings);
+
+    text_table_cell(table, "1");
+    text_table_cell(table, "");
+    text_table_cell(table, "3");
+    char *text = print(table, false);
+    ck_assert_str_eq(text, "a  c\n1  3\n");
+    free(text);
+}
+END_TEST
+
 START_TEST(colour_changes_no_width_and_a_cell_cannot_bring_its_own)
 {
     const char *const headings[] = {"", "", NULL};
@@ -89,6 +103,7 @@ int main(void)
     tcase_add_loop_test(tcase, what_could_change_the_screen_is_escaped, 0, G_N_ELEMENTS(texts));
     tcase_add_test(tcase, long_text_is_cut);
     tcase_add_test(tcase, columns_are_as_wide_as_their_widest_cell);
+    tcase_add_test(tcase, a_column_without_text_is_left_out);
     tcase_add_test(tcase, colour_changes_no_width_and_a_cell_cannot_bring_its_own);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
