@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from agent import BUILD, QUIESCED, Agent
+from agent import BUILD, QUIESCED, Agent, CommandError
 from filesystems import Filesystems, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,6 +124,59 @@ def test_the_manual_page_has_the_commands_and_says_which_are_answered_while_froz
         offered = agent.call("guest-info")["supported_commands"]
         agent.call("guest-fsfreeze-thaw")
     assert {c["name"]: c["enabled"] for c in offered} == documented_commands()
+
+
+def protocol_table(command, column):
+    """The rows of a command's table whose first column is called so: name -> type."""
+    text = (ROOT / "docs/extension-protocol.md").read_text(encoding="utf-8")
+    text = re.split(r"^##? ", text.split(f"\n## {command}\n")[1], flags=re.MULTILINE)[0]
+    rows = text.split(f"| {column} |")[1].split("\n\n")[0]
+    return dict(re.findall(r"^\| `(\S+)` \| ([^|]+) \|", rows, re.MULTILINE))
+
+
+def members(value, name=""):
+    """The names of all members of a reply, as the tables spell them."""
+    if isinstance(value, list):
+        return set().union(*(members(item, f"{name}[]") for item in value))
+    found = set()
+    if isinstance(value, dict):
+        for key, item in value.items():
+            path = f"{name}.{key}" if name else key
+            found |= {path} | members(item, path)
+    return found
+
+
+def assert_documented(command, reply):
+    table = protocol_table(command, "member")
+    required = {name for name, kind in table.items() if "optional" not in kind}
+    assert required <= members(reply) <= set(table), command
+
+
+def test_the_protocol_page_has_the_members_of_every_reply(tmp_path):
+    hook = tmp_path / "hook"
+    hook.write_text("#!/bin/sh\n", encoding="utf-8")
+    hook.chmod(0o755)
+    with Filesystems() as filesystems, Agent(tmp_path) as agent:
+        mount_point = str(filesystems.add("frozen"))
+        agent.start(f"-F{hook}")
+        frozen = agent.call("quiesce-freeze", mountpoints=[mount_point, "/nowhere"], canary=True)
+        status = agent.call("quiesce-status")
+        thawed = agent.call("quiesce-thaw")
+    assert_documented("quiesce-freeze", frozen)
+    assert_documented("quiesce-status", status)
+    assert_documented("quiesce-thaw", thawed)
+    assert {"filesystems[].uuid", "hold-left-ms"} <= members(status)
+    assert "filesystems[].canary.longest-gap-ms" in members(thawed)
+
+
+def test_the_protocol_page_has_the_arguments_of_quiesce_freeze(tmp_path):
+    arguments = protocol_table("quiesce-freeze", "argument")
+    assert arguments
+    with Agent(tmp_path) as agent:
+        agent.start()
+        for name in arguments:
+            with pytest.raises(CommandError, match=f"Invalid parameter type for '{name}'"):
+                agent.call("quiesce-freeze", **{name: {}})
 
 
 @pytest.mark.parametrize("page", [page.stem for page in PAGES])
