@@ -161,12 +161,18 @@ static bool add_other_namespaces(MountTable *table, guint64 own_inode, GError **
         g_autofree char *name = g_strdup_printf("%d", pid);
         g_autofree char *path = g_build_filename("/proc", name, "mountinfo", NULL);
         guint64 inode = namespace_inode_of(name);
+        g_autoptr(GError) failure = NULL;
 
         if (inode == 0 || g_hash_table_contains(seen, &inode))
             continue;
-        /* A failure means that the process ended just now: another one may live there too. */
-        if (add_file(table, path, pid, inode, NULL))
+        if (add_file(table, path, pid, inode, &failure))
             g_hash_table_add(seen, g_memdup2(&inode, sizeof inode));
+        else if (g_error_matches(failure, G_FILE_ERROR, G_FILE_ERROR_INVAL) &&
+                 namespace_inode_of(name) == inode) {
+            g_propagate_error(error, g_steal_pointer(&failure));
+            return false;
+        }
+        /* Else the process ended just now, and another one may live in its namespace, too. */
     }
     return true;
 }

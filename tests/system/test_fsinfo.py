@@ -3,11 +3,13 @@
 
 import ctypes
 import os
+import shutil
+import signal
 import subprocess
 import time
 
 import pytest
-from agent import QEMU_GA, QUIESCED, Agent
+from agent import QEMU_GA, QUIESCED, Agent, wait_until
 from filesystems import Filesystems, run
 
 MNT_DETACH = 2
@@ -173,3 +175,48 @@ def test_a_hung_fuse_mount_delays_neither_fsinfo_nor_the_plan(agent, filesystems
         assert str(data) in plan and str(silent.mount_point) in plan
         assert time.monotonic() - began < 10
     stuck.wait(20)
+
+
+class StoppedFuse:
+    """A filesystem in an image, served through FUSE by fuse2fs, which can be stopped."""
+
+    def __init__(self, filesystems, name):
+        self.mount_point = filesystems.directory / name
+        self.image = filesystems.image("ext4", name=name)
+        self.server = None
+
+    def __enter__(self):
+        self.mount_point.mkdir()
+        # Attributes must not come from the kernel's cache.
+        self.server = subprocess.Popen(["fuse2fs", "-f", "-o", "attr_timeout=0", self.image,
+                                        self.mount_point])
+        wait_until(self.mount_point.is_mount, f"fuse2fs serves {self.mount_point}")
+        return self
+
+    def stop(self):
+        self.server.send_signal(signal.SIGSTOP)
+
+    def __exit__(self, *_):
+        self.server.send_signal(signal.SIGCONT)
+        run("umount", self.mount_point)
+        self.server.wait(20)
+
+
+@pytest.mark.skipif(not shutil.which("fuse2fs"), reason="package fuse2fs is not installed")
+def test_a_loop_file_on_a_hung_fuse_mount_delays_neither(agent, filesystems):
+    """The kernel would ask the FUSE server about the loop device's file."""
+    with StoppedFuse(filesystems, "served") as served:
+        inner = filesystems.add("inner", below=served.mount_point, size="16M")
+        try:
+            served.stop()
+            began = time.monotonic()
+            entry, = fsinfo(agent, filesystems.directory)
+            assert entry["mountpoint"] == str(inner)
+            plan = subprocess.run([QUIESCED, "--show-plan"], capture_output=True, text=True,
+                                  timeout=20, check=True).stdout
+            assert str(inner) in plan
+            assert time.monotonic() - began < 10
+        finally:
+            served.server.send_signal(signal.SIGCONT)
+            run("umount", inner)
+            filesystems.mounts.remove(inner)
