@@ -83,7 +83,7 @@ void client_set_interrupt_fd(Client *client, int interrupt_fd)
 static bool fail_closed(Client *client, const char *what, int cause, GError **error)
 {
     g_set_error(error, CLIENT_ERROR, CLIENT_ERROR_CLOSED, "cannot %s the agent at %s: %s", what,
-                client->name, cause != 0 ? g_strerror(cause) : "the connection was closed");
+                client->name, g_strerror(cause));
     return false;
 }
 
@@ -121,7 +121,11 @@ static bool read_chunk(Client *client, void *chunk, size_t *length, GError **err
     *length = got > 0 ? (size_t)got : 0;
     if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR)))
         return true;
-    return fail_closed(client, "read from", got == 0 ? 0 : errno, error);
+    if (got < 0)
+        return fail_closed(client, "read from", errno, error);
+    g_set_error(error, CLIENT_ERROR, CLIENT_ERROR_CLOSED, "the agent at %s closed the connection",
+                client->name);
+    return false;
 }
 
 /* Waits for room to send. With discard_input what the peer sends meanwhile is thrown away: it may
@@ -351,10 +355,8 @@ json_object *client_call(Client *client, const char *command, json_object *argum
     json_object *reply = NULL, *value = NULL;
     g_autoptr(GError) problem = NULL;
 
-    if (!call_by(client, command, arguments, &deadline, &reply, &problem)) {
-        g_propagate_prefixed_error(error, g_steal_pointer(&problem), "%s: ", command);
+    if (!call_by(client, command, arguments, &deadline, &reply, error))
         return NULL;
-    }
     if (open_reply(client, reply, &value, &problem))
         json_object_get(value);
     client->out_of_step = g_error_matches(problem, CLIENT_ERROR, CLIENT_ERROR_GARBAGE) ||
@@ -370,8 +372,5 @@ bool client_send(Client *client, const char *command, json_object *arguments, in
 {
     Deadline deadline = deadline_in(timeout_ms);
 
-    if (send_request(client, false, command, arguments, &deadline, error))
-        return true;
-    g_prefix_error(error, "%s: ", command);
-    return false;
+    return send_request(client, false, command, arguments, &deadline, error);
 }
