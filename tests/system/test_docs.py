@@ -2,6 +2,7 @@
 """The manual pages say what the programs do: every option, key, default and command stands in them,
 and nothing stands in them that is not there."""
 
+import json
 import os
 import re
 import shutil
@@ -13,8 +14,10 @@ from agent import BUILD, QUIESCED, Agent, CommandError
 from filesystems import Filesystems, run
 
 ROOT = Path(__file__).resolve().parents[2]
+PROBE = BUILD / "prober" / "quiesce-probe"
 PAGES = sorted((ROOT / "docs").glob("*.scd"))
 FOREIGN_OPTIONS = {
+    "--version",  # a word in the place of a verb, to quiesce-probe
     "--blacklist",  # qemu-ga's old name of --block-rpcs: accepted, but not advertised by --help
 }
 
@@ -37,6 +40,16 @@ def helped_options(*command):
 def documented_options(text):
     """The same of the definitions in a page's text: lines that begin with an option."""
     return set(re.findall(r"^(?:\*-(\w)\*, )?\*--([a-z-]+)\*", text, re.MULTILINE))
+
+
+def helped_verbs():
+    """The verbs of quiesce-probe."""
+    return re.findall(r"^  (\w+) +\w", run(PROBE, "--help"), re.MULTILINE)
+
+
+def probe_options():
+    """The options that quiesce-probe takes with any of its verbs."""
+    return set().union(*(helped_options(PROBE, verb) for verb in helped_verbs()))
 
 
 def default_keys():
@@ -72,8 +85,25 @@ def test_the_manual_page_has_the_options_of_quiesced():
     assert documented_options(section("quiesced.8", "OPTIONS")) == helped_options(QUIESCED)
 
 
+def test_the_manual_page_has_the_verbs_and_options_of_quiesce_probe():
+    verbs = re.findall(r"^\*(\w+)\*$", section("quiesce-probe.1", "VERBS"), re.MULTILINE)
+    assert sorted(verbs) == sorted(helped_verbs())
+    assert run(PROBE, "--version").startswith("quiesce-probe ")
+    assert documented_options(section("quiesce-probe.1", "OPTIONS")) == \
+        probe_options() | {("", "version")}
+
+
+def test_the_synopsis_has_the_options_of_each_verb():
+    lines = re.findall(r"^\*quiesce-probe (\w+)\*(.*)$", section("quiesce-probe.1", "SYNOPSIS"),
+                       re.MULTILINE)
+    assert {verb: set(re.findall(r"--([a-z-]+)", line)) for verb, line in lines} == {
+        verb: {name for _, name in helped_options(PROBE, verb)} - {"help"}
+        for verb in helped_verbs()}
+
+
 def test_no_page_names_an_option_that_does_not_exist():
-    known = {f"--{name}" for _, name in helped_options(QUIESCED)} | FOREIGN_OPTIONS
+    options = helped_options(QUIESCED) | probe_options()
+    known = {f"--{name}" for _, name in options} | FOREIGN_OPTIONS
     for page in PAGES:
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", page.read_text(encoding="utf-8")))
         assert named <= known, page.name
@@ -177,6 +207,49 @@ def test_the_protocol_page_has_the_arguments_of_quiesce_freeze(tmp_path):
         for name in arguments:
             with pytest.raises(CommandError, match=f"Invalid parameter type for '{name}'"):
                 agent.call("quiesce-freeze", **{name: {}})
+
+
+def documented_members():
+    """What the page of quiesce-probe says about --json: the bold names of each definition, and,
+    below each of them, the names that its text sets in italics."""
+    found = set()
+    text = section("quiesce-probe.1", "JSON")
+    definitions = re.findall(r"^(\*.*)\n((?:\t.*\n)+)", text, re.MULTILINE)
+    for names, text in definitions:
+        for name in re.findall(r"\*([^*]+)\*", names):
+            found.add(name.removesuffix("[]"))
+            found |= {f"{name}.{member}" for member in re.findall(r"\b_([a-z-]+)_\b", text)}
+    return found
+
+
+def test_the_manual_page_has_the_members_of_every_json_object(tmp_path):
+    hook = tmp_path / "hook"
+    hook.write_text("#!/bin/sh\n", encoding="utf-8")
+    hook.chmod(0o755)
+    with Filesystems() as filesystems, Agent(tmp_path) as agent:
+        mount_point = filesystems.add("frozen")
+        # Nothing of this machine's own, even if somebody leaves out --mountpoint.
+        agent.configure(f"[freeze]\ninclude-mountpoints={filesystems.directory}/*\n")
+        agent.start(f"-F{hook}")
+
+        def probe(verb, *options):
+            command = [PROBE, verb, "--json", "--socket", agent.socket_path, *options]
+            result = subprocess.run(command, capture_output=True, check=False)
+            return json.loads(result.stdout)
+
+        one = ("--mountpoint", mount_point)
+        objects = {
+            "ping": probe("ping"), "info": probe("info"), "freeze": probe("freeze", *one),
+            "status": probe("status"), "thaw": probe("thaw"),
+            "verify": probe("verify", "--hold=0.3", *one),
+            "refused": probe("freeze", "--mountpoint=/nowhere", "--socket=/nowhere"),
+        }
+    assert sorted(objects.keys() - {"refused"}) == sorted(helped_verbs())
+    assert objects["verify"]["verdict"] == "FROZEN"
+    assert "window.hooks[].duration-ms" in members(objects["verify"])
+    assert members(objects["refused"]) == {"schema", "verb", "socket", "error"}
+    for verb, value in objects.items():
+        assert members(value) <= documented_members(), verb
 
 
 @pytest.mark.parametrize("page", [page.stem for page in PAGES])
