@@ -6,12 +6,13 @@
 #include <linux/rtc.h>
 #include <sys/ioctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #define ADJTIME_PATH "/etc/adjtime"
 
 static const char *const device_paths[] = {"/dev/rtc0", "/dev/rtc"};
 
-int real_time_clock_open(GError **error)
+static int open_clock(GError **error)
 {
     int cause = ENOENT;
     for (size_t i = 0; i < G_N_ELEMENTS(device_paths); i++) {
@@ -24,10 +25,27 @@ int real_time_clock_open(GError **error)
     if (cause == ENOENT)
         g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOENT,
                     "this machine has no hardware clock (no %s)", device_paths[0]);
+    else if (cause == EBUSY)
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_AGAIN,
+                    "another process is using the hardware clock %s", device_paths[0]);
     else
         g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(cause),
                     "cannot open the hardware clock %s: %s", device_paths[0], g_strerror(cause));
     return -1;
+}
+
+static bool call_clock(unsigned long request, struct rtc_time *time, const char *verb,
+                       GError **error)
+{
+    int fd = open_clock(error);
+    if (fd < 0)
+        return false;
+    int cause = ioctl(fd, request, time) == 0 ? 0 : errno;
+    close(fd);
+    if (cause != 0)
+        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(cause),
+                    "cannot %s the hardware clock: %s", verb, g_strerror(cause));
+    return cause == 0;
 }
 
 bool real_time_clock_keeps_local_time(const char *adjtime_path)
@@ -39,20 +57,11 @@ bool real_time_clock_keeps_local_time(const char *adjtime_path)
     return g_strv_length(lines) >= 3 && g_str_equal(g_strstrip(lines[2]), "LOCAL");
 }
 
-static void set_error(GError **error, const char *what)
-{
-    int cause = errno;
-    g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(cause),
-                "cannot %s the hardware clock: %s", what, g_strerror(cause));
-}
-
-bool real_time_clock_read(int fd, int64_t *unix_seconds, GError **error)
+bool real_time_clock_read(int64_t *unix_seconds, GError **error)
 {
     struct rtc_time now;
-    if (ioctl(fd, RTC_RD_TIME, &now) < 0) {
-        set_error(error, "read");
+    if (!call_clock(RTC_RD_TIME, &now, "read", error))
         return false;
-    }
     struct tm broken_down = {.tm_sec = now.tm_sec,
                              .tm_min = now.tm_min,
                              .tm_hour = now.tm_hour,
@@ -65,7 +74,7 @@ bool real_time_clock_read(int fd, int64_t *unix_seconds, GError **error)
     return true;
 }
 
-bool real_time_clock_write(int fd, int64_t unix_seconds, GError **error)
+bool real_time_clock_write(int64_t unix_seconds, GError **error)
 {
     struct tm broken_down;
     time_t seconds = unix_seconds;
@@ -81,8 +90,5 @@ bool real_time_clock_write(int fd, int64_t unix_seconds, GError **error)
                            .tm_year = broken_down.tm_year,
                            .tm_wday = broken_down.tm_wday,
                            .tm_yday = broken_down.tm_yday};
-    if (ioctl(fd, RTC_SET_TIME, &now) == 0)
-        return true;
-    set_error(error, "set");
-    return false;
+    return call_clock(RTC_SET_TIME, &now, "set", error);
 }

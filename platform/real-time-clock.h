@@ -11,10 +11,10 @@
  * Times are seconds since the epoch.
  */
 
-/* Opens the clock (O_CLOEXEC). G_FILE_ERROR_NOENT when the machine has none. */
-int real_time_clock_open(GError **error);
-bool real_time_clock_read(int fd, int64_t *unix_seconds, GError **error);
-bool real_time_clock_write(int fd, int64_t unix_seconds, GError **error);
+/* G_FILE_ERROR_NOENT when the machine has none; G_FILE_ERROR_AGAIN while another process has it
+ * open, for the device is exclusive. */
+bool real_time_clock_read(int64_t *unix_seconds, GError **error);
+bool real_time_clock_write(int64_t unix_seconds, GError **error);
 
 /* What an adjtime file says; UTC where it is missing or says nothing. */
 bool real_time_clock_keeps_local_time(const char *adjtime_path);

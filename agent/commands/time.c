@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <time.h>
-#include <unistd.h>
 
 /* The guest's clock. Times on the wire are nanoseconds since the epoch. */
 
@@ -57,18 +56,15 @@ static bool set_system_clock(int64_t time_ns, GError **error)
 static bool copy_to_hardware_clock(int64_t time_ns, GError **error)
 {
     g_autoptr(GError) cause = NULL;
-    int fd = real_time_clock_open(&cause);
+    if (real_time_clock_write((time_ns + NS_PER_S / 2) / NS_PER_S, &cause))
+        return true;
     if (g_error_matches(cause, G_FILE_ERROR, G_FILE_ERROR_NOENT)) {
         log_debug(TOPIC, "%s: only the system clock is set", cause->message);
         return true;
     }
-    bool ok = fd >= 0 && real_time_clock_write(fd, (time_ns + NS_PER_S / 2) / NS_PER_S, &cause);
-    if (fd >= 0)
-        close(fd);
-    if (!ok)
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED,
-                    "the system clock is set, but the hardware clock is not: %s", cause->message);
-    return ok;
+    g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED,
+                "the system clock is set, but the hardware clock is not: %s", cause->message);
+    return false;
 }
 
 static void write_nothing(CommandCall *call)
@@ -90,7 +86,6 @@ static void finish(CommandCall *call, GError *error)
  */
 typedef struct {
     CommandCall *call;
-    int fd;
     int64_t first_seconds;
     unsigned polls;
 } TickWait;
@@ -100,14 +95,13 @@ static gboolean on_tick_poll(void *user_data)
     TickWait *wait = user_data;
     GError *error = NULL;
     int64_t seconds = 0;
-    bool ok = real_time_clock_read(wait->fd, &seconds, &error);
+    bool ok = real_time_clock_read(&seconds, &error);
     /* A clock that stands still is still better than none. */
     if (ok && seconds == wait->first_seconds && ++wait->polls < TICK_POLLS_MAX)
         return G_SOURCE_CONTINUE;
     if (ok && set_system_clock(seconds * NS_PER_S, &error))
         log_info(TOPIC, "system clock set from the hardware clock");
     finish(wait->call, error);
-    close(wait->fd);
     g_free(wait);
     return G_SOURCE_REMOVE;
 }
@@ -116,16 +110,13 @@ static void start_from_hardware_clock(CommandCall *call)
 {
     GError *error = NULL;
     int64_t seconds = 0;
-    int fd = real_time_clock_open(&error);
-    if (fd < 0 || !real_time_clock_read(fd, &seconds, &error)) {
-        if (fd >= 0)
-            close(fd);
+    if (!real_time_clock_read(&seconds, &error)) {
         g_prefix_error(&error, "cannot set the system clock: ");
         finish(call, error);
         return;
     }
     TickWait *wait = g_new0(TickWait, 1);
-    *wait = (TickWait){.call = call, .fd = fd, .first_seconds = seconds};
+    *wait = (TickWait){.call = call, .first_seconds = seconds};
     g_timeout_add(TICK_POLL_MS, on_tick_poll, wait);
 }
 

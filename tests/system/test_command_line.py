@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from agent import QEMU_GA, QUIESCED, TIMEOUT, Agent, wait_until
+from agent import BUILD, QEMU_GA, QUIESCED, TIMEOUT, Agent, wait_until
 
 PEER_MISSING = not QEMU_GA.exists()
 
@@ -318,3 +318,25 @@ def test_show_plan_needs_no_daemon_and_touches_no_file_of_it(agent):
     result = run(QUIESCED, "--show-plan", "-t", agent.directory / "none", "-f", "/nonexistent/pid")
     assert result.returncode == 0
     assert not Path(agent.directory / "none").exists()
+
+
+@pytest.mark.parametrize("files, expected", [
+    ([], "/var/run"),
+    (["qemu/qemu-ga.conf"], "/qemu/qemu-ga.conf"),
+    (["quiesced/quiesced.conf"], "/quiesced/quiesced.conf"),
+    (["qemu/qemu-ga.conf", "quiesced/quiesced.conf"], "/quiesced/quiesced.conf"),
+], ids=str)
+def test_without_a_name_the_first_default_file_that_exists_is_read(files, expected):
+    config_h = (BUILD / "build-config.h").read_text(encoding="utf-8")
+    sysconfdir = re.search(r'QUIESCED_SYSCONFDIR "(.*)"', config_h)[1]
+    # In a mount namespace of its own: this machine's /etc stays as it is.
+    script = f"mkdir -p {sysconfdir} && mount -t tmpfs none {sysconfdir} && "
+    script += f"mkdir {sysconfdir}/quiesced && mkdir -p /etc/qemu && mount -t tmpfs none /etc/qemu"
+    for name in files:
+        folder = sysconfdir if name.startswith("quiesced") else "/etc"
+        script += f" && printf '[general]\\nstatedir=/{name}\\n' >{folder}/{name}"
+    result = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", f"{script} && unset QGA_CONF && exec {QUIESCED} -D"],
+        capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    assert result.returncode == 0, result.stderr
+    assert f"statedir={expected}\n" in result.stdout
