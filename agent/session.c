@@ -43,6 +43,7 @@ struct Session {
     unsigned lost_replies; /* since the peer was given up */
 
     bool connected; /* a port: the kernel has said so */
+    bool leaving;   /* a port: what is read was sent by the host that is gone */
     bool readable;  /* until a read says otherwise */
     bool hung_up;   /* reads go on until they tell the end */
     bool deaf;      /* the peer closed its receiving side */
@@ -110,19 +111,31 @@ static void fail(Session *session, GError *error)
 /*
  * A port's host is gone; the port waits for the next one.
  *
- * The next host's first request may come before the kernel's word that the host is there: data come
- * by the port's queue, comings and goings by a worker of the control queue. So what is read while
- * nobody is said to be connected is carried out, and its reply is kept until somebody is.
+ * Data come by the port's queue, comings and goings by a worker of the control queue, so nothing
+ * tells for sure whose words are read while nobody is said to be there. If some were known to be
+ * unread they are the last host's: carried out, for one may be a thaw, but not answered. Otherwise
+ * they are the next host's, who is faster than the word of its arrival: the replies are kept. A
+ * byte 0xFF settles it: the next host has begun.
  */
-static void note_host_gone(Session *session)
+static void note_host_gone(Session *session, bool unread)
 {
-    if (session->connected) {
-        log_info(TOPIC, "%s: host disconnected", session->name);
-        drop_output(session);
-    }
+    if (!session->connected)
+        return;
+    log_info(TOPIC, "%s: host disconnected", session->name);
+    drop_output(session);
     session->connected = false;
     session->stalled = false;
-    message_stream_reset(session->stream);
+    session->leaving = unread;
+    if (!unread)
+        message_stream_reset(session->stream);
+}
+
+static void note_host_begins_afresh(Session *session)
+{
+    if (session->connected)
+        return;
+    session->leaving = false;
+    output_queue_clear(session->output);
 }
 
 static void note_host(Session *session)
@@ -130,6 +143,7 @@ static void note_host(Session *session)
     if (session->connected)
         return;
     session->connected = true;
+    session->leaving = false;
     log_info(TOPIC, "%s: host connected", session->name);
 }
 
@@ -167,8 +181,10 @@ static void start_stall_clock(Session *session)
 
 static void push_reply(Session *session, GBytes *reply)
 {
-    if (session->deaf)
+    if (session->deaf || session->leaving)
         return;
+    if (!session->connected && output_queue_length(session->output) >= SESSION_OUTPUT_BYTES / 2)
+        output_queue_clear(session->output);
     if (session->stalled)
         session->lost_replies++;
     else
@@ -225,10 +241,13 @@ static void carry_out(Session *session, json_object *value)
 static void at_end_of_input(Session *session)
 {
     session->readable = false;
-    if (has_flag(session, SESSION_SURVIVES_HANGUP))
-        note_host_gone(session);
-    else
+    if (!has_flag(session, SESSION_SURVIVES_HANGUP)) {
         session->at_end = true;
+        return;
+    }
+    note_host_gone(session, false);
+    session->leaving = false;
+    message_stream_reset(session->stream);
 }
 
 /* Returns whether there may be something new in the stream. */
@@ -266,7 +285,11 @@ static bool step(Session *session)
     json_object *value = NULL;
     g_autoptr(GError) error = NULL;
 
-    switch (message_stream_next(session->stream, &value, &error)) {
+    unsigned delimiters = message_stream_delimiters(session->stream);
+    MessageStreamResult result = message_stream_next(session->stream, &value, &error);
+    if (message_stream_delimiters(session->stream) != delimiters)
+        note_host_begins_afresh(session);
+    switch (result) {
     case MESSAGE_STREAM_MORE:
         return session->readable && read_some(session);
     case MESSAGE_STREAM_VALUE:
@@ -330,17 +353,19 @@ static void take_turn(Session *session)
 
 static void note_events(Session *session, uint32_t events)
 {
+    bool unread = session->readable;
+
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         session->readable = true;
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         session->hung_up = true;
     if (!has_flag(session, SESSION_SURVIVES_HANGUP))
         return;
-    if (!(events & EPOLLHUP)) {
+    if (events & EPOLLHUP) {
+        note_host_gone(session, unread);
+    } else {
         session->hung_up = false;
         note_host(session);
-    } else if (session->connected) {
-        note_host_gone(session);
     }
 }
 
