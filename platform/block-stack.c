@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/loop.h>
+#include <linux/major.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -94,7 +95,14 @@ static dev_t device_by_name(Udev *udev, const char *kernel_name)
     return device ? udev_device_get_devnum(device) : 0;
 }
 
-/* The block devices that a sysfs directory of links (slaves, btrfs devices) names. */
+static gint compare_devices(gconstpointer a, gconstpointer b)
+{
+    dev_t first = *(const dev_t *)a, second = *(const dev_t *)b;
+
+    return (first > second) - (first < second);
+}
+
+/* The block devices that a sysfs directory of links (slaves, btrfs devices) names, by number. */
 static GArray *devices_in_directory(Udev *udev, const char *path)
 {
     GArray *devices = g_array_new(FALSE, FALSE, sizeof(dev_t));
@@ -107,25 +115,8 @@ static GArray *devices_in_directory(Udev *udev, const char *path)
         if (device != 0)
             g_array_append_val(devices, device);
     }
+    g_array_sort(devices, compare_devices);
     return devices;
-}
-
-/* The kernel asks the filesystem of the backing file for its attributes to answer
- * LOOP_GET_STATUS64, so that a dead server below a network mount would hold us. The file may have
- * been named in any namespace. */
-static bool backing_file_may_hang(const MountTable *mounts, const char *backing_file)
-{
-    g_autoptr(GPtrArray) found = mount_path_find_all(mounts, backing_file, NULL, NULL);
-
-    for (guint i = 0; i < found->len; i++) {
-        const Mount *mount = g_ptr_array_index(found, i);
-        FilesystemKind kind = filesystem_kind(mount->fs_type);
-
-        /* Below a stacked filesystem there may be a network one. */
-        if (kind == FILESYSTEM_STACKED || filesystem_kind_can_hang(kind))
-            return true;
-    }
-    return false;
 }
 
 static dev_t loop_backing_device(const char *device_node)
@@ -143,27 +134,105 @@ static dev_t loop_backing_device(const char *device_node)
     return device;
 }
 
-static void add_device(BlockStack *stack, Udev *udev, const MountTable *mounts, UdevDevice *device)
+typedef struct {
+    BlockStack *stack;
+    const MountTable *mounts;
+    GPtrArray *risky; /* of const Mount *: those on which a look-up may hang */
+    Udev *udev;
+} StackReader;
+
+static void add_device(StackReader *reader, dev_t number);
+
+static void add_lower(StackReader *reader, BlockDevice *device, dev_t lower)
 {
-    BlockDevice *added =
-        block_stack_add(stack, udev_device_get_devnum(device), udev_device_get_sysname(device));
-    g_autofree char *slaves = g_build_filename(udev_device_get_syspath(device), "slaves", NULL);
-    g_autoptr(GArray) lower = devices_in_directory(udev, slaves);
-    /* Borrowed from device. */
-    UdevDevice *disk = udev_device_get_parent_with_subsystem_devtype(device, "block", "disk");
+    if (lower == 0)
+        return;
+    block_device_add_lower(device, lower);
+    add_device(reader, lower);
+}
+
+static bool is_risky(const Mount *mount)
+{
+    FilesystemKind kind = filesystem_kind(mount->fs_type);
+
+    /* Below a stacked filesystem there may be a network one. */
+    return kind == FILESYSTEM_STACKED || filesystem_kind_can_hang(kind);
+}
+
+static GPtrArray *find_risky(const MountTable *mounts)
+{
+    GPtrArray *risky = g_ptr_array_new();
+
+    for (guint i = 0; i < mounts->mounts->len; i++) {
+        Mount *mount = g_ptr_array_index(mounts->mounts, i);
+
+        if (is_risky(mount))
+            g_ptr_array_add(risky, mount);
+    }
+    return risky;
+}
+
+/* The kernel asks the filesystem of the backing file for its attributes to answer
+ * LOOP_GET_STATUS64, so that a dead server below a network mount would hold us. The file may have
+ * been named in any namespace. */
+static bool backing_file_may_hang(const StackReader *reader, const char *backing_file)
+{
+    g_autoptr(GPtrArray) found = NULL;
+    bool near = false;
+
+    for (guint i = 0; i < reader->risky->len && !near; i++)
+        near = mount_path_is_below(
+            backing_file, ((const Mount *)g_ptr_array_index(reader->risky, i))->mount_point);
+    if (!near)
+        return false;
+    found = mount_path_find_all(reader->mounts, backing_file, NULL, NULL);
+    for (guint i = 0; i < found->len; i++)
+        if (is_risky(g_ptr_array_index(found, i)))
+            return true;
+    return false;
+}
+
+static void read_loop(const StackReader *reader, BlockDevice *loop, UdevDevice *device)
+{
     const char *backing_file = udev_device_get_sysattr_value(device, "loop/backing_file");
     const char *node = udev_device_get_devnode(device);
 
-    g_array_append_vals(added->lower, lower->data, lower->len);
-    if (disk) {
-        added->partition = true;
-        block_device_add_lower(added, udev_device_get_devnum(disk));
-    }
     if (!backing_file)
         return;
-    added->backing_file = g_strdup(backing_file);
-    if (node && !backing_file_may_hang(mounts, backing_file))
-        added->backing_device = loop_backing_device(node);
+    loop->backing_file = g_strdup(backing_file);
+    if (node && !backing_file_may_hang(reader, backing_file))
+        loop->backing_device = loop_backing_device(node);
+}
+
+/* Adds the device and all below it. What is of no use for its kind is not looked up: each look-up
+ * in sysfs costs as much as a good part of a freeze. */
+static void add_device(StackReader *reader, dev_t number)
+{
+    g_autoptr(UdevDevice) device = NULL;
+    g_autofree char *slaves = NULL;
+    g_autoptr(GArray) lower = NULL;
+    BlockDevice *added;
+
+    if (block_stack_find(reader->stack, number))
+        return;
+    device = udev_device_new_from_devnum(reader->udev, 'b', number);
+    if (!device)
+        return;
+    added = block_stack_add(reader->stack, number, udev_device_get_sysname(device));
+    if (g_strcmp0(udev_device_get_devtype(device), "partition") == 0) {
+        added->partition = true;
+        /* Borrowed from device. */
+        add_lower(reader, added, udev_device_get_devnum(udev_device_get_parent(device)));
+        return;
+    }
+    if (major(number) == LOOP_MAJOR) {
+        read_loop(reader, added, device);
+        return;
+    }
+    slaves = g_build_filename(udev_device_get_syspath(device), "slaves", NULL);
+    lower = devices_in_directory(reader->udev, slaves);
+    for (guint i = 0; i < lower->len; i++)
+        add_lower(reader, added, g_array_index(lower, dev_t, i));
 }
 
 /* Which btrfs superblock is which mount: its source is one of the members. */
@@ -187,13 +256,20 @@ static bool contains_device(const GArray *devices, dev_t device)
 }
 
 /* The mount's source comes first: it is what people know the filesystem by. */
-static void add_btrfs_superblock(BlockStack *stack, const Mount *mount, GPtrArray *filesystems)
+static void add_member(StackReader *reader, const Mount *mount, dev_t member)
+{
+    block_stack_add_superblock(reader->stack, mount->device, member);
+    add_device(reader, member);
+}
+
+static void add_btrfs_superblock(StackReader *reader, const Mount *mount,
+                                 const GPtrArray *filesystems)
 {
     dev_t source = source_device(mount);
 
     if (source == 0)
         return;
-    block_stack_add_superblock(stack, mount->device, source);
+    add_member(reader, mount, source);
     for (guint i = 0; i < filesystems->len; i++) {
         const GArray *members = g_ptr_array_index(filesystems, i);
 
@@ -201,7 +277,7 @@ static void add_btrfs_superblock(BlockStack *stack, const Mount *mount, GPtrArra
             continue;
         for (guint j = 0; j < members->len; j++)
             if (g_array_index(members, dev_t, j) != source)
-                block_stack_add_superblock(stack, mount->device, g_array_index(members, dev_t, j));
+                add_member(reader, mount, g_array_index(members, dev_t, j));
         return;
     }
 }
@@ -222,17 +298,20 @@ static GPtrArray *read_btrfs_filesystems(Udev *udev)
     return filesystems;
 }
 
-static void add_btrfs_superblocks(BlockStack *stack, Udev *udev, const MountTable *mounts)
+static void add_btrfs_superblocks(StackReader *reader)
 {
-    g_autoptr(GPtrArray) filesystems = read_btrfs_filesystems(udev);
+    g_autoptr(GPtrArray) filesystems = NULL;
 
-    for (guint i = 0; i < mounts->mounts->len; i++) {
-        const Mount *mount = g_ptr_array_index(mounts->mounts, i);
+    for (guint i = 0; i < reader->mounts->mounts->len; i++) {
+        const Mount *mount = g_ptr_array_index(reader->mounts->mounts, i);
         guint64 key = mount->device;
 
-        if (g_str_equal(mount->fs_type, "btrfs") &&
-            !g_hash_table_contains(stack->superblocks, &key))
-            add_btrfs_superblock(stack, mount, filesystems);
+        if (!g_str_equal(mount->fs_type, "btrfs") ||
+            g_hash_table_contains(reader->stack->superblocks, &key))
+            continue;
+        if (!filesystems)
+            filesystems = read_btrfs_filesystems(reader->udev);
+        add_btrfs_superblock(reader, mount, filesystems);
     }
 }
 
@@ -240,27 +319,20 @@ BlockStack *block_stack_read(const MountTable *mounts, GError **error)
 {
     g_autoptr(BlockStack) stack = block_stack_new();
     g_autoptr(Udev) udev = udev_new();
-    g_autoptr(UdevEnumerate) enumerate = udev ? udev_enumerate_new(udev) : NULL;
-    struct udev_list_entry *entry;
-    int rc = -ENOMEM;
+    g_autoptr(GPtrArray) risky = find_risky(mounts);
+    StackReader reader = {stack, mounts, risky, udev};
 
-    if (enumerate)
-        rc = udev_enumerate_add_match_subsystem(enumerate, "block");
-    if (rc >= 0)
-        rc = udev_enumerate_scan_devices(enumerate);
-    if (rc < 0) {
-        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(-rc),
-                    "cannot list the block devices in /sys: %s", g_strerror(-rc));
+    if (!udev) {
+        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
+                    "cannot read the block devices in /sys: %s", g_strerror(errno));
         return NULL;
     }
-    udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(enumerate))
-    {
-        g_autoptr(UdevDevice) device =
-            udev_device_new_from_syspath(udev, udev_list_entry_get_name(entry));
+    for (guint i = 0; i < mounts->mounts->len; i++) {
+        const Mount *mount = g_ptr_array_index(mounts->mounts, i);
 
-        if (device)
-            add_device(stack, udev, mounts, device);
+        if (major(mount->device) != 0)
+            add_device(&reader, mount->device);
     }
-    add_btrfs_superblocks(stack, udev, mounts);
+    add_btrfs_superblocks(&reader);
     return g_steal_pointer(&stack);
 }

@@ -32,7 +32,8 @@ BlockStack *block_stack_new(void);
 void block_stack_free(BlockStack *stack);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlockStack, block_stack_free)
 
-/* Every block device of the system, and the member devices of the btrfs superblocks in mounts. */
+/* The block devices that the filesystems in mounts lie on, down to the disks, and the member
+ * devices of the btrfs superblocks. A device that is gone, or not in sysfs, is no error. */
 BlockStack *block_stack_read(const MountTable *mounts, GError **error);
 
 /* For fixtures: adds a device on top of others; returns it for further filling in. */

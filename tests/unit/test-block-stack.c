@@ -77,22 +77,28 @@ static void assert_devices(const GArray *devices, const dev_t *expected, guint c
     }
 }
 
-START_TEST(every_block_device_is_known_by_number_and_name)
+START_TEST(all_devices_below_a_mount_are_known_and_no_others)
 {
-    g_autoptr(BlockStack) stack = stack_read();
+    g_autoptr(BlockStack) stack = NULL;
 
-    ck_assert_uint_eq(g_hash_table_size(stack->devices), 12);
-    ck_assert_str_eq(block_stack_find(stack, makedev(254, 1))->name, "vda1");
+    add_mounts("20 1 253:0 / / rw - ext4 /dev/mapper/top rw\n");
+    stack = stack_read();
+    /* dm-0 on md127 on vda2 (on vda) and vdb */
+    ck_assert_uint_eq(g_hash_table_size(stack->devices), 5);
+    ck_assert_str_eq(block_stack_find(stack, makedev(254, 2))->name, "vda2");
     ck_assert_str_eq(block_stack_find(stack, makedev(9, 127))->name, "md127");
-    ck_assert_ptr_null(block_stack_find(stack, makedev(1, 1)));
+    ck_assert_ptr_null(block_stack_find(stack, makedev(254, 1)));
 }
 END_TEST
 
 START_TEST(a_partition_lies_on_its_disk)
 {
-    g_autoptr(BlockStack) stack = stack_read();
-    const BlockDevice *partition = block_stack_find(stack, makedev(254, 1));
+    g_autoptr(BlockStack) stack = NULL;
+    const BlockDevice *partition;
 
+    add_mounts("20 1 254:1 / / rw - ext4 /dev/vda1 rw\n");
+    stack = stack_read();
+    partition = block_stack_find(stack, makedev(254, 1));
     ck_assert(partition->partition);
     assert_devices(partition->lower, &(dev_t){makedev(254, 0)}, 1);
     ck_assert(!block_stack_find(stack, makedev(254, 0))->partition);
@@ -102,21 +108,38 @@ END_TEST
 
 START_TEST(dm_and_md_lie_on_their_slaves)
 {
-    g_autoptr(BlockStack) stack = stack_read();
+    g_autoptr(BlockStack) stack = NULL;
 
+    add_mounts("20 1 253:0 / / rw - ext4 /dev/mapper/top rw\n");
+    stack = stack_read();
     assert_devices(block_stack_find(stack, makedev(253, 0))->lower, &(dev_t){makedev(9, 127)}, 1);
     assert_devices(block_stack_find(stack, makedev(9, 127))->lower,
                    (dev_t[]){makedev(254, 2), makedev(254, 16)}, 2);
 }
 END_TEST
 
-START_TEST(a_loop_device_has_its_backing_file)
+START_TEST(a_partition_of_a_loop_device_leads_to_its_backing_file)
 {
-    g_autoptr(BlockStack) stack = stack_read();
+    g_autoptr(BlockStack) stack = NULL;
 
+    add_mounts("20 1 259:7 / / rw - ext4 /dev/loop0p1 rw\n"
+               "21 20 7:1 / /unbound rw - ext4 /dev/loop1 rw\n");
+    stack = stack_read();
+    assert_devices(block_stack_find(stack, makedev(259, 7))->lower, &(dev_t){makedev(7, 0)}, 1);
     ck_assert_str_eq(block_stack_find(stack, makedev(7, 0))->backing_file, "/srv/a file.img");
     ck_assert_ptr_null(block_stack_find(stack, makedev(7, 1))->backing_file);
     ck_assert_ptr_null(block_stack_find(stack, makedev(259, 7))->backing_file);
+}
+END_TEST
+
+START_TEST(a_mount_whose_device_is_not_in_sysfs_is_no_error)
+{
+    g_autoptr(BlockStack) stack = NULL;
+
+    add_mounts("20 1 99:1 / / rw - ext4 /dev/gone rw\n"
+               "21 20 0:40 / /run rw - tmpfs tmpfs rw\n");
+    stack = stack_read();
+    ck_assert_uint_eq(g_hash_table_size(stack->devices), 0);
 }
 END_TEST
 
@@ -142,6 +165,7 @@ START_TEST(a_btrfs_has_all_its_members_the_mounted_one_first)
     assert_devices(found, (dev_t[]){makedev(254, 2), makedev(254, 16)}, 2);
     ck_assert_uint_eq(g_array_index(found, dev_t, 0), makedev(254, 16));
     ck_assert_uint_eq(g_hash_table_size(stack->superblocks), 1);
+    ck_assert_ptr_nonnull(block_stack_find(stack, makedev(254, 0)));
 }
 END_TEST
 
@@ -174,10 +198,11 @@ int main(void)
     int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_add_test(tcase, every_block_device_is_known_by_number_and_name);
+    tcase_add_test(tcase, all_devices_below_a_mount_are_known_and_no_others);
     tcase_add_test(tcase, a_partition_lies_on_its_disk);
     tcase_add_test(tcase, dm_and_md_lie_on_their_slaves);
-    tcase_add_test(tcase, a_loop_device_has_its_backing_file);
+    tcase_add_test(tcase, a_partition_of_a_loop_device_leads_to_its_backing_file);
+    tcase_add_test(tcase, a_mount_whose_device_is_not_in_sysfs_is_no_error);
     tcase_add_test(tcase, a_btrfs_has_all_its_members_the_mounted_one_first);
     tcase_add_test(tcase, a_btrfs_that_sysfs_does_not_list_has_the_device_it_was_mounted_from);
     tcase_add_test(tcase, a_btrfs_whose_device_is_gone_is_no_error);
