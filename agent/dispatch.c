@@ -6,6 +6,7 @@
 #include "agent/freeze-engine.h"
 #include "agent/log.h"
 #include "agent/transcript.h"
+#include "protocol/excerpt.h"
 #include "protocol/protocol-error.h"
 #include "protocol/request.h"
 
@@ -226,8 +227,10 @@ static CommandCall *prepare(Dispatch *dispatch, const Command *command, const Re
                             const char *peer, GError **error)
 {
     if (command == NULL) {
+        g_autofree char *name =
+            excerpt_new(request->command, strlen(request->command), EXCERPT_NAME_CHARACTERS);
         g_set_error(error, PROTOCOL_ERROR, PROTOCOL_ERROR_COMMAND_NOT_FOUND,
-                    "The command %s has not been found", request->command);
+                    "The command %s has not been found", name);
         return NULL;
     }
     if (!command_table_permits(dispatch->table, command, is_frozen(dispatch), error))

@@ -7,12 +7,14 @@ import re
 import signal
 import socket
 import stat
+import subprocess
 import sys
 import time
 
 import pytest
 
-from agent import Host, wait_until
+from agent import CommandError, Host, wait_until
+from filesystems import Filesystems
 from serial_line import SerialLine
 
 MAX_CLIENTS = 16
@@ -399,3 +401,77 @@ def test_a_port_that_vanishes_for_good_is_the_end(agent, line):
     assert agent.wait() == 1
     assert f"{line.guest_path} is gone" in agent.log + agent.output
     assert "--retry-path" in agent.log + agent.output
+
+
+# --- a command that takes its time: a freeze whose hook waits for a word of the test's
+
+
+class SlowFreeze:
+    """A freeze of a filesystem of the test's own that is under way until finish()."""
+
+    def __init__(self, agent, mount_point):
+        self._go = agent.directory / "go"
+        hook = agent.directory / "hook"
+        hook.write_text(f"#!/bin/sh\n[ $1 = thaw ] && exit\ntouch {agent.directory}/begun\n"
+                        f"while ! [ -e {self._go} ]; do sleep 0.05; done\n", encoding="ascii")
+        hook.chmod(0o755)
+        agent.start(f"--fsfreeze-hook={hook}")
+        self._begun = agent.directory / "begun"
+        self.arguments = {"mountpoints": [str(mount_point)]}
+
+    def wait_until_under_way(self):
+        wait_until(self._begun.exists, "the freeze is under way")
+
+    def finish(self):
+        self._go.touch()
+
+
+@pytest.fixture(name="slow")
+def slow_freeze(agent):
+    with Filesystems() as filesystems:
+        yield SlowFreeze(agent, filesystems.add("one"))
+        agent.stop()
+
+
+def test_while_a_freeze_is_under_way_other_hosts_are_answered(agent, slow):
+    agent.host.request("guest-fsfreeze-freeze-list", **slow.arguments)
+    slow.wait_until_under_way()
+    with agent.connect() as other:
+        assert other.call("guest-ping", timeout=5) == {}
+        with pytest.raises(CommandError, match="the agent is in frozen state"):
+            other.call("guest-fsfreeze-freeze-list", **slow.arguments)
+        slow.finish()
+        assert agent.host.receive_reply() == {"return": 1}
+        assert other.call("guest-fsfreeze-status") == "frozen"
+    assert agent.call("guest-fsfreeze-thaw") == 1
+
+
+def test_requests_behind_a_freeze_wait_for_it(agent, slow):
+    host = agent.host
+    host.request("guest-fsfreeze-freeze-list", **slow.arguments)
+    host.request("guest-fsfreeze-status")
+    host.request("guest-fsfreeze-thaw")
+    host.request("guest-fsfreeze-status")
+    slow.wait_until_under_way()
+    host.expect_silence()
+    slow.finish()
+    assert [host.receive_reply()["return"] for _ in range(4)] == [1, "frozen", 1, "thawed"]
+
+
+def test_a_freeze_goes_on_though_its_host_leaves(agent, slow):
+    with agent.connect() as host:
+        host.request("guest-fsfreeze-freeze-list", **slow.arguments)
+        slow.wait_until_under_way()
+    slow.finish()
+    wait_until(lambda: agent.call("quiesce-status")["state"] == "frozen", "the guest is frozen")
+    assert agent.call("guest-fsfreeze-thaw") == 1
+
+
+def test_an_agent_that_is_ended_during_a_freeze_leaves_nothing_frozen(agent, slow):
+    agent.host.request("guest-fsfreeze-freeze-list", **slow.arguments)
+    slow.wait_until_under_way()
+    agent.kill(signal.SIGTERM)
+    slow.finish()
+    assert agent.wait() == 0
+    probe = subprocess.Popen(["touch", os.path.join(slow.arguments["mountpoints"][0], "probe")])
+    assert probe.wait(10) == 0

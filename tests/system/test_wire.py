@@ -5,6 +5,9 @@ import json
 
 import pytest
 
+from agent import CommandError
+from filesystems import Filesystems
+
 PING = b'{"execute": "guest-ping"}'
 PONG = b'{"return": {}}\n'
 
@@ -230,3 +233,70 @@ def test_the_log_never_shows_what_might_be_a_password(agent):
     agent.receive_line()
     agent.wait_for_log("-> .*guest-set-user-pasword")
     assert "hush-hush" not in agent.log
+
+
+# --- frozen: real filesystems of the tests' own, never all of them
+
+
+@pytest.fixture(name="filesystems")
+def own_filesystems():
+    with Filesystems() as filesystems:
+        yield filesystems
+
+
+@pytest.fixture(name="frozen_pair")
+def both_frozen(agent, peer, filesystems):
+    """quiesced and qemu-ga, each with a filesystem that it froze."""
+    pair = []
+    for one, name in ((agent, "ours"), (peer, "theirs")):
+        mount_point = str(filesystems.add(name))
+        one.stop()
+        one.start()
+        assert one.call("guest-fsfreeze-freeze-list", mountpoints=[mount_point]) == 1
+        pair.append(one)
+    yield pair
+    for one in pair:
+        one.call("guest-fsfreeze-thaw")
+
+
+def enabled(agent):
+    rows = agent.call("guest-info")["supported_commands"]
+    return {row["name"] for row in rows if row["enabled"]}
+
+
+def test_while_frozen_info_says_what_qemu_ga_says(frozen_pair):
+    ours, theirs = [enabled(one) for one in frozen_pair]
+    assert theirs == {"guest-ping", "guest-info", "guest-sync", "guest-sync-delimited",
+                      "guest-fsfreeze-status", "guest-fsfreeze-thaw"}
+    assert theirs <= ours
+    # More may stay available that provably writes to no disk; what may write must not.
+    assert not ours & {"guest-fsfreeze-freeze", "guest-fsfreeze-freeze-list", "quiesce-freeze",
+                       "guest-set-time", "guest-file-open", "guest-exec", "guest-fstrim"}
+
+
+def test_while_frozen_a_refused_command_gets_what_qemu_ga_answers(frozen_pair):
+    replies = []
+    for one in frozen_pair:
+        one.host.request("guest-fsfreeze-freeze-list", mountpoints=[])
+        replies.append(one.host.receive_reply())
+    assert replies[0] == replies[1] == {"error": {
+        "class": "CommandNotFound",
+        "desc": "Command guest-fsfreeze-freeze-list has been disabled: "
+                "the agent is in frozen state"}}
+
+
+def test_after_the_thaw_everything_is_back(frozen_pair):
+    for one in frozen_pair:
+        # qemu-ga thaws, and counts, what others on this machine froze, too.
+        assert one.call("guest-fsfreeze-thaw") >= 1
+        assert "guest-fsfreeze-freeze" in enabled(one)
+
+
+def test_a_blocked_command_stays_blocked_while_frozen(agent, filesystems):
+    mount_point = str(filesystems.add("one"))
+    agent.stop()
+    agent.start("--block-rpcs=guest-fsfreeze-status")
+    assert agent.call("guest-fsfreeze-freeze-list", mountpoints=[mount_point]) == 1
+    with pytest.raises(CommandError, match="the command is not allowed"):
+        agent.call("guest-fsfreeze-status")
+    assert agent.call("guest-fsfreeze-thaw") == 1

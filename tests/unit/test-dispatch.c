@@ -146,6 +146,16 @@ START_TEST(the_id_comes_back_whatever_its_type)
 }
 END_TEST
 
+START_TEST(the_name_of_an_unknown_command_is_cut_short)
+{
+    g_autofree char *name = g_strnfill(100000, 'n');
+    g_autofree char *request = g_strdup_printf("{\"execute\": \"%s\"}", name);
+    ask(request);
+    ck_assert_ptr_nonnull(strstr(answer, "nnn... has not been found"));
+    ck_assert_uint_lt(strlen(answer), 300);
+}
+END_TEST
+
 /* The rows of ../shared/protocol/README.md that the dispatcher answers for. */
 static const struct {
     const char *request;
@@ -285,6 +295,7 @@ int main(void)
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, a_reply_is_one_line);
     tcase_add_test(tests, the_id_comes_back_whatever_its_type);
+    tcase_add_test(tests, the_name_of_an_unknown_command_is_cut_short);
     tcase_add_loop_test(tests, a_bad_request_gets_the_error_of_the_table, 0,
                         G_N_ELEMENTS(error_rows));
     tcase_add_test(tests, the_delimiter_goes_before_the_reply_of_sync_delimited);
