@@ -29,7 +29,7 @@ bool guest_exec_start(AgentLink *link, const char *const *command, int64_t *pid,
     bool started = !problem && json_field_integer(reply, "pid", pid);
     json_object_put(reply);
     if (problem)
-        g_propagate_prefixed_error(error, g_steal_pointer(&problem), "guest-exec: ");
+        g_propagate_error(error, g_steal_pointer(&problem));
     else if (!started)
         g_set_error(error, PROBE_ERROR, PROBE_ERROR_GUEST, "guest-exec answered without a pid");
     return started;
@@ -54,7 +54,7 @@ bool guest_exec_poll(AgentLink *link, int64_t pid, GuestExecResult *result, GErr
     json_object *reply = agent_link_call(link, "guest-exec-status", arguments, &problem);
     json_object_put(arguments);
     if (problem) {
-        g_propagate_prefixed_error(error, g_steal_pointer(&problem), "guest-exec-status: ");
+        g_propagate_error(error, g_steal_pointer(&problem));
         return false;
     }
     json_field_boolean(reply, "exited", &result->exited);

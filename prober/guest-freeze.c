@@ -53,7 +53,7 @@ bool guest_freeze_freeze(AgentLink *link, const AgentProfile *profile, const Fre
     if (g_error_matches(problem, CLIENT_ERROR, CLIENT_ERROR_REPLY))
         window->freeze_error = g_strdup(problem->message);
     if (problem)
-        g_propagate_prefixed_error(error, g_steal_pointer(&problem), "%s: ", command);
+        g_propagate_error(error, g_steal_pointer(&problem));
     else if (!understood)
         g_set_error(error, PROBE_ERROR, PROBE_ERROR_GUEST,
                     "%s was answered with something that is no count of filesystems", command);
@@ -73,7 +73,7 @@ char *guest_freeze_status(AgentLink *link, const AgentProfile *profile, GError *
 
     json_object_put(reply);
     if (problem)
-        g_propagate_prefixed_error(error, g_steal_pointer(&problem), "%s: ", command);
+        g_propagate_error(error, g_steal_pointer(&problem));
     else if (!copy)
         g_set_error(error, PROBE_ERROR, PROBE_ERROR_GUEST, "%s was answered without a state",
                     command);
@@ -110,7 +110,7 @@ static bool try_thaw(AgentLink *link, const AgentProfile *profile, const char **
     if (g_error_matches(problem, CLIENT_ERROR, CLIENT_ERROR_COMMAND_NOT_FOUND))
         *command = "guest-fsfreeze-thaw";
     if (problem)
-        g_propagate_prefixed_error(error, g_steal_pointer(&problem), "%s: ", *command);
+        g_propagate_error(error, g_steal_pointer(&problem));
     else
         g_set_error(error, PROBE_ERROR, PROBE_ERROR_GUEST, "%s was answered, but %s", *command,
                     understood ? "the guest still calls itself frozen"

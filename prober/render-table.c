@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Rows of one table; what is left out is counted. */
 #define MAX_ROWS 64
@@ -51,19 +52,29 @@ static void print_filesystems(const GuestWindow *window, bool colour)
     print_table(table, window->filesystems->len, colour);
 }
 
+/* A mount of something, and not one of the many that the kernel makes up. */
+static bool has_device(const WindowSkip *skip)
+{
+    return skip->device && (skip->device[0] == '/' || strchr(skip->device, ':'));
+}
+
+/* Nobody misses /proc: what has no device stands in the JSON only. */
 static void print_skips(const GuestWindow *window, bool colour)
 {
     static const char *const headings[] = {"left out", "type", "device", "why", NULL};
     g_autoptr(TextTable) table = text_table_new(headings);
+    unsigned shown = 0;
 
-    for (unsigned i = 0; i < MIN(window->skips->len, MAX_ROWS); i++) {
+    for (unsigned i = 0; i < window->skips->len; i++) {
         const WindowSkip *skip = g_ptr_array_index(window->skips, i);
+        if (!has_device(skip) || ++shown > MAX_ROWS)
+            continue;
         text_table_cell(table, skip->mount_point);
         text_table_cell(table, skip->fs_type);
         text_table_cell(table, skip->device);
         text_table_cell(table, skip->reason);
     }
-    print_table(table, window->skips->len, colour);
+    print_table(table, shown, colour);
 }
 
 static void print_hooks(const GuestWindow *window, bool colour)

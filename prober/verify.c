@@ -73,7 +73,7 @@ static bool look_at_filesystems(Verify *verify, GError **error)
     json_object_put(reply);
     if (!problem || agent_link_is_answer(problem))
         return true;
-    g_propagate_prefixed_error(error, g_steal_pointer(&problem), "guest-get-fsinfo: ");
+    g_propagate_error(error, g_steal_pointer(&problem));
     return false;
 }
 
