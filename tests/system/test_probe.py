@@ -291,6 +291,15 @@ def test_a_thaw_that_fails_is_tried_again(agent):
     assert "5 times" in result.piece("claim")["summary"]
 
 
+def test_a_thaw_that_only_claims_to_have_thawed_is_tried_again(agent):
+    tries = iter([3, 3])
+    agent.answers["guest-fsfreeze-thaw"] = lambda _: next(tries, None) or agent.thaw()
+    result = verify(agent)
+    assert not agent.frozen, result
+    assert agent.asked("guest-fsfreeze-thaw") == 3
+    assert "still calls itself frozen" in result.errors
+
+
 def test_a_thaw_that_fails_for_ever_is_shouted_about(agent):
     agent.answers["guest-fsfreeze-thaw"] = CommandError("cannot thaw /srv: Input/output error")
     result = verify(agent, "--timeout", 1)

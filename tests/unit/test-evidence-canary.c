@@ -159,6 +159,7 @@ START_TEST(a_pause_outside_the_window_is_no_freeze)
 
     append_writes(output, 95, 97);
     append_writes(output, 100, 104);
+    append_writes(output, 107, 108);
     assert_stance(JUDGE(read_output(output->str)), EVIDENCE_AGAINST, "/srv");
 }
 END_TEST
