@@ -37,12 +37,30 @@ enum {
     NUMBER_STATES,
 };
 
-enum { BYTE_OTHER, BYTE_ZERO, BYTE_DIGIT, BYTE_MINUS, BYTE_PLUS, BYTE_POINT, BYTE_E, BYTE_CLASSES };
+enum {
+    BYTE_OTHER,
+    BYTE_LETTER,
+    BYTE_ZERO,
+    BYTE_DIGIT,
+    BYTE_MINUS,
+    BYTE_PLUS,
+    BYTE_POINT,
+    BYTE_E,
+    BYTE_CLASSES
+};
 
 static const uint8_t number_classes[256] = {
-    ['0'] = BYTE_ZERO, ['1' ... '9'] = BYTE_DIGIT, ['-'] = BYTE_MINUS,
-    ['+'] = BYTE_PLUS, ['.'] = BYTE_POINT,         ['e'] = BYTE_E,
+    ['0'] = BYTE_ZERO,
+    ['1' ... '9'] = BYTE_DIGIT,
+    ['-'] = BYTE_MINUS,
+    ['+'] = BYTE_PLUS,
+    ['.'] = BYTE_POINT,
+    ['e'] = BYTE_E,
     ['E'] = BYTE_E,
+    ['a' ... 'd'] = BYTE_LETTER,
+    ['f' ... 'z'] = BYTE_LETTER,
+    ['A' ... 'D'] = BYTE_LETTER,
+    ['F' ... 'Z'] = BYTE_LETTER,
 };
 
 /* RFC 8259, section 6; what is not named is NUMBER_WRONG. */
@@ -242,7 +260,7 @@ static JsonLexerResult open_character(JsonLexer *lexer, Cursor *cursor)
     uint8_t byte = *cursor->at;
 
     if (byte < 0xC2 || byte > 0xF4)
-        return refuse(lexer, "invalid UTF-8 in string");
+        return refuse(lexer, "invalid UTF-8 sequence in string");
     lexer->continuation = byte < 0xE0 ? 1 : byte < 0xF0 ? 2 : 3;
     lexer->continuation_low = byte == 0xE0 ? 0xA0 : byte == 0xF0 ? 0x90 : 0x80;
     lexer->continuation_high = byte == 0xED ? 0x9F : byte == 0xF4 ? 0x8F : 0xBF;
@@ -255,7 +273,7 @@ static JsonLexerResult scan_character(JsonLexer *lexer, Cursor *cursor)
     uint8_t byte = *cursor->at;
 
     if (byte < lexer->continuation_low || byte > lexer->continuation_high)
-        return refuse(lexer, "invalid UTF-8 in string");
+        return refuse(lexer, "invalid UTF-8 sequence in string");
     lexer->continuation_low = 0x80;
     lexer->continuation_high = 0xBF;
     if (--lexer->continuation == 0)
@@ -295,7 +313,7 @@ static JsonLexerResult scan_escape(JsonLexer *lexer, Cursor *cursor)
     uint8_t byte = *cursor->at;
 
     if (!known[byte])
-        return refuse(lexer, "unknown escape sequence in string");
+        return refuse(lexer, "invalid escape sequence in string");
     if (lexer->high_surrogate && byte != 'u')
         return refuse(lexer, "half a surrogate pair in string");
     lexer->state = STATE_STRING;
@@ -314,7 +332,7 @@ static JsonLexerResult scan_escape_hex(JsonLexer *lexer, Cursor *cursor)
     int digit = g_ascii_xdigit_value((char)*cursor->at);
 
     if (digit < 0)
-        return refuse(lexer, "unknown escape sequence in string");
+        return refuse(lexer, "invalid escape sequence in string");
     lexer->code_unit = (uint16_t)(lexer->code_unit << 4 | digit);
     if (--lexer->hex_digits == 0) {
         bool is_low = lexer->code_unit >> 10 == 0xDC00 >> 10;

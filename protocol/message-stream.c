@@ -172,7 +172,7 @@ static MessageStreamResult end_message(MessageStream *stream, json_object **valu
     if (!pass_on(stream, " ", 1, &passed, &why) || !stream->complete)
         return fail(stream, why, error);
     if (count_members(stream->value) != stream->lexer.members) {
-        fail(stream, "two members of one name", error);
+        fail(stream, "duplicate key", error);
         stream->reading = READING_GAP;
         return MESSAGE_STREAM_ERROR;
     }

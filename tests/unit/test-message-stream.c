@@ -164,6 +164,8 @@ static const struct {
     NO_JSON("[.5]"),
     NO_JSON("[1.]"),
     NO_JSON("[-]"),
+    NO_JSON("[-1i\"]"),
+    NO_JSON("[1true]"),
     NO_JSON("[1-2]"),
     NO_JSON("[--1]"),
     NO_JSON("[1.5.2]"),
@@ -236,9 +238,9 @@ END_TEST
 START_TEST(two_members_of_one_name_are_an_error)
 {
     ASSERT_READS("{\"a\":1,\"a\":2}{\"b\":1}",
-                 "E JSON parse error, two members of one name; V {\"b\": 1}; ");
+                 "E JSON parse error, duplicate key; V {\"b\": 1}; ");
     ASSERT_READS("[{\"x\":{\"a\":1,\"b\":2,'a':2}}]",
-                 "E JSON parse error, two members of one name; ");
+                 "E JSON parse error, duplicate key; ");
     ASSERT_READS("[{\"a\":1},{\"a\":{\"a\":\"a:a:a\"}}]",
                  "V [{\"a\": 1}, {\"a\": {\"a\": \"a:a:a\"}}]; ");
 }
