@@ -252,6 +252,14 @@ def test_the_manual_page_has_the_members_of_every_json_object(tmp_path):
         assert members(value) <= documented_members(), verb
 
 
+def test_what_the_texts_link_to_is_there():
+    texts = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]
+    links = [(text, link) for text in texts
+             for link in re.findall(r"\]\(([^)#:]+)\)", text.read_text(encoding="utf-8"))]
+    assert links
+    assert [str(link) for text, link in links if not (text.parent / link).exists()] == []
+
+
 @pytest.mark.parametrize("page", [page.stem for page in PAGES])
 def test_a_manual_page_is_set_without_a_warning(page):
     built = BUILD / "docs" / page
