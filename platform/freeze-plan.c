@@ -87,10 +87,10 @@ static void choose_mount(Candidate *candidate, GHashTable *reach_by_mount)
 }
 
 /* One candidate per superblock, in the order of their first mounts. */
-static GPtrArray *collect_candidates(const MountTable *mounts, bool other_namespaces)
+static GPtrArray *collect_candidates(const MountTable *mounts, GHashTable *reach_by_mount,
+                                     bool other_namespaces)
 {
     g_autoptr(GHashTable) by_device = g_hash_table_new(g_int64_hash, g_int64_equal);
-    g_autoptr(GHashTable) reach_by_mount = mount_path_reach(mounts);
     GPtrArray *candidates = g_ptr_array_new_with_free_func(candidate_free);
 
     for (guint i = 0; i < mounts->mounts->len; i++) {
@@ -298,11 +298,10 @@ static bool add_requested(GHashTable *requested, const GPtrArray *candidates,
 }
 
 /* The set of dev_t that the requested paths name; unknown paths become skips. */
-static GHashTable *resolve_requested(FreezePlan *plan, const MountTable *mounts,
-                                     const GPtrArray *candidates, const char *const *paths)
+static GHashTable *resolve_requested(FreezePlan *plan, const GPtrArray *candidates,
+                                     GHashTable *reach_by_mount, const char *const *paths)
 {
     GHashTable *requested = g_hash_table_new(g_int64_hash, g_int64_equal);
-    g_autoptr(GHashTable) reach_by_mount = mount_path_reach(mounts);
 
     for (; *paths; paths++)
         if (!add_requested(requested, candidates, reach_by_mount, *paths, true) &&
@@ -388,10 +387,12 @@ FreezePlan *freeze_plan_build(const MountTable *mounts, const BlockStack *stack,
     static const FreezeRules no_rules = {.other_namespaces = true};
     const FreezeRules *effective = rules ? rules : &no_rules;
     g_autoptr(FreezePlan) plan = freeze_plan_new();
-    g_autoptr(GPtrArray) candidates = collect_candidates(mounts, effective->other_namespaces);
+    g_autoptr(GHashTable) reach_by_mount = mount_path_reach(mounts);
+    g_autoptr(GPtrArray) candidates =
+        collect_candidates(mounts, reach_by_mount, effective->other_namespaces);
     g_autoptr(SuperblockGraph) graph = superblock_graph_new(mounts, stack);
     g_autoptr(GHashTable) wanted =
-        requested ? resolve_requested(plan, mounts, candidates, requested) : NULL;
+        requested ? resolve_requested(plan, candidates, reach_by_mount, requested) : NULL;
     g_autoptr(GHashTable) chosen = choose_targets(plan, candidates, effective, wanted);
 
     if (!superblock_graph_order(graph, chosen, error))
