@@ -28,9 +28,9 @@
 typedef enum {
     ARGUMENT_BOOLEAN,   /* bool */
     ARGUMENT_INTEGER,   /* int64_t */
-    ARGUMENT_UNSIGNED,  /* uint64_t */
+    ARGUMENT_UNSIGNED,  /* uint64_t; negative numbers are refused, unlike by qemu-ga */
     ARGUMENT_NUMBER,    /* double */
-    ARGUMENT_STRING,    /* char * */
+    ARGUMENT_STRING,    /* char *; a string with the character \u0000 in it is refused */
     ARGUMENT_ENUM,      /* int: index into .names */
     ARGUMENT_STRUCT,    /* pointer to a struct of .members_size described by .members */
     ARGUMENT_STRINGS,   /* char **, NULL-terminated: a list of strings */

@@ -9,11 +9,16 @@
 /*
  * JSON values out of a byte stream, for both ends of the wire.
  *
- * Values need no newline between them and may be split at any byte. Byte 0xFF drops what is
- * buffered and starts afresh, silently. After text that is not JSON one error is reported and
- * reading resumes after the next newline or 0xFF. A message longer than MESSAGE_STREAM_MAX_BYTES
- * or nested deeper than MESSAGE_STREAM_MAX_DEPTH is one error too and is discarded with bounded
- * memory.
+ * Values need no newline between them and may be split at any byte; strings may stand in single
+ * quotes. Byte 0xFF drops what is buffered and starts afresh, silently. After text that is not
+ * JSON (json-lexer.h tells what that means) one error is reported and reading resumes after the
+ * next newline or 0xFF.
+ *
+ * A message longer than MESSAGE_STREAM_MAX_BYTES, nested deeper than MESSAGE_STREAM_MAX_DEPTH or
+ * with more than JSON_LEXER_MAX_VALUES values is one error too, and is discarded as it comes. An
+ * object with two members of one name is one error and is discarded alone.
+ *
+ * Integers are exact: json-c's integer where it fits 64 bits, signed or unsigned, else a double.
  */
 #define MESSAGE_STREAM_MAX_BYTES (64u * 1024 * 1024)
 #define MESSAGE_STREAM_MAX_DEPTH 64
@@ -48,6 +53,6 @@ void message_stream_reset(MessageStream *stream);
 /* True when no partial message is buffered. */
 bool message_stream_is_empty(const MessageStream *stream);
 
-/* How many 0xFF bytes have been seen since the stream was made; a client uses it to find the
- * delimiter before the reply of guest-sync-delimited. */
+/* How many 0xFF bytes have been read since the stream was made: a change tells that the peer began
+ * afresh. */
 unsigned message_stream_delimiters(const MessageStream *stream);

@@ -237,10 +237,8 @@ END_TEST
 
 START_TEST(two_members_of_one_name_are_an_error)
 {
-    ASSERT_READS("{\"a\":1,\"a\":2}{\"b\":1}",
-                 "E JSON parse error, duplicate key; V {\"b\": 1}; ");
-    ASSERT_READS("[{\"x\":{\"a\":1,\"b\":2,'a':2}}]",
-                 "E JSON parse error, duplicate key; ");
+    ASSERT_READS("{\"a\":1,\"a\":2}{\"b\":1}", "E JSON parse error, duplicate key; V {\"b\": 1}; ");
+    ASSERT_READS("[{\"x\":{\"a\":1,\"b\":2,'a':2}}]", "E JSON parse error, duplicate key; ");
     ASSERT_READS("[{\"a\":1},{\"a\":{\"a\":\"a:a:a\"}}]",
                  "V [{\"a\": 1}, {\"a\": {\"a\": \"a:a:a\"}}]; ");
 }
