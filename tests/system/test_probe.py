@@ -262,7 +262,7 @@ def test_an_agent_that_hangs_up_during_the_hold_is_connected_again_and_thawed(ag
     result = verify(agent)
     assert result.status == ERROR, result
     assert not agent.frozen
-    assert "connection was closed" in result.json["error"]
+    assert "closed" in result.json["error"]
     assert result.json["guest-may-be-frozen"] is False
 
 
