@@ -28,7 +28,7 @@ struct Dispatch {
 };
 
 struct CommandCall {
-    Dispatch *dispatch; /* NULL once nobody waits for the end */
+    Dispatch *dispatch; /* NULL once that is gone */
     const Command *command;
     void *arguments;
     JsonWriter *reply;
@@ -188,6 +188,8 @@ void command_call_finish(CommandCall *call, GError *error)
     log_end(call, error);
     if (call->dispatch != NULL)
         answer(call, error);
+    else
+        call->done(NULL, call->user_data);
     g_clear_error(&error);
     call_free(call);
 }

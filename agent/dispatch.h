@@ -16,7 +16,7 @@
 Dispatch *dispatch_new(Agent *agent);
 /* The same with other families than the agent's own, NULL-terminated and kept. */
 Dispatch *dispatch_new_with_families(Agent *agent, const Command *const *families);
-/* Calls under way go on, but nobody hears of their end. */
+/* Calls under way go on; they end without a reply. */
 void dispatch_free(Dispatch *dispatch);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Dispatch, dispatch_free)
 
