@@ -156,6 +156,17 @@ def test_the_manual_page_has_the_commands_and_says_which_are_answered_while_froz
     assert {c["name"]: c["enabled"] for c in offered} == documented_commands()
 
 
+def test_the_errors_that_the_manual_page_explains_stand_in_the_sources():
+    sources = "".join(path.read_text(encoding="utf-8") for folder in ("agent", "platform")
+                      for path in (ROOT / folder).rglob("*.c"))
+    literals = re.sub(r'"\s*"', "", sources)  # as the compiler joins them
+    headings = re.findall(r"^(\S.*)\n(?=\t|.*\n\t)", section("quiesced.8", "ERRORS"), re.MULTILINE)
+    assert len(headings) > 10
+    for heading in headings:
+        for words in re.split(r"\b_[^_]+_\b|\.\.\.|\+\+|: |; ", heading):
+            assert len(words) < 10 or words.strip() in literals, words
+
+
 def protocol_table(command, column):
     """The rows of a command's table whose first column is called so: name -> type."""
     text = (ROOT / "docs/extension-protocol.md").read_text(encoding="utf-8")
