@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -35,7 +36,8 @@ static G_NORETURN void wait_for_daemon(int fd)
 
     if (g_str_equal(message, READY))
         _exit(EXIT_SUCCESS);
-    g_printerr("%s: %s\n", g_get_prgname(), length > 0 ? message : "the daemon died at its start");
+    fprintf(stderr, "%s: %s\n", g_get_prgname(),
+            length > 0 ? message : "the daemon died at its start");
     _exit(EXIT_FAILURE);
 }
 
@@ -103,7 +105,7 @@ void daemonize_ready(Daemonize *daemon)
 void daemonize_failed(Daemonize *daemon, const char *message)
 {
     if (!tell_parent(daemon, message))
-        g_printerr("%s: %s\n", g_get_prgname(), message);
+        fprintf(stderr, "%s: %s\n", g_get_prgname(), message);
 }
 
 void daemonize_free(Daemonize *daemon)

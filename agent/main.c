@@ -114,7 +114,7 @@ static int print_plan(const Config *config)
     g_autoptr(GError) error = NULL;
     if (show_plan(config, &error))
         return EXIT_SUCCESS;
-    g_printerr("%s: %s\n", g_get_prgname(), error->message);
+    fprintf(stderr, "%s: %s\n", g_get_prgname(), error->message);
     return EXIT_FAILURE;
 }
 
@@ -136,7 +136,7 @@ int main(int argc, char **argv)
     g_autoptr(GError) error = NULL;
     g_autoptr(Config) config = config_load(argc, argv, &error);
     if (config == NULL) {
-        g_printerr("%s: %s\n", program, error->message);
+        fprintf(stderr, "%s: %s\n", program, error->message);
         return EXIT_FAILURE;
     }
     return actions[config->action](config);

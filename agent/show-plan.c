@@ -53,7 +53,7 @@ static void print_targets(const FreezePlan *plan)
     Table table = {.columns = 5, .cells = cells};
     for (unsigned i = 0; i < plan->targets->len; i++) {
         const FreezeTarget *target = plan->targets->pdata[i];
-        table_add(&table, g_strdup_printf("wave %u", target->wave + 1));
+        table_add(&table, g_strdup_printf("wave %u", target->wave));
         table_add(&table, printable(target->mount_point));
         table_add(&table, printable(target->fs_type));
         table_add(&table, printable(target->source));
