@@ -355,8 +355,10 @@ json_object *client_call(Client *client, const char *command, json_object *argum
     json_object *reply = NULL, *value = NULL;
     g_autoptr(GError) problem = NULL;
 
-    if (!call_by(client, command, arguments, &deadline, &reply, error))
+    if (!call_by(client, command, arguments, &deadline, &reply, error)) {
+        g_prefix_error(error, "%s: ", command);
         return NULL;
+    }
     if (open_reply(client, reply, &value, &problem))
         json_object_get(value);
     client->out_of_step = g_error_matches(problem, CLIENT_ERROR, CLIENT_ERROR_GARBAGE) ||
@@ -372,5 +374,8 @@ bool client_send(Client *client, const char *command, json_object *arguments, in
 {
     Deadline deadline = deadline_in(timeout_ms);
 
-    return send_request(client, false, command, arguments, &deadline, error);
+    if (send_request(client, false, command, arguments, &deadline, error))
+        return true;
+    g_prefix_error(error, "%s: ", command);
+    return false;
 }

@@ -12,7 +12,7 @@
  * A timeout_ms below 0 is no deadline; messages are bounded as MessageStream bounds them.
  *
  * The agent's own errors have its text (desc) as their message, cut short and made printable; all
- * others name the peer. The command is for the caller to name.
+ * others name the peer and, from a call, the command.
  */
 typedef struct Client Client;
 

@@ -298,6 +298,7 @@ START_TEST(a_peer_that_stalls_costs_the_deadline_and_no_more)
 
     ck_assert_int_ge(taken_ms, IMPATIENCE_MS - 1);
     ck_assert_int_lt(taken_ms, PATIENCE_MS / 3);
+    assert_contains(message, "guest-ping: ");
     assert_contains(message, "the pair");
     assert_contains(message, "150 ms");
 }
