@@ -158,7 +158,9 @@ def make_disk(path, fs_type, content=None):
     command = [shutil.which(command[0], path=SEARCH_PATH), *command[1:], path]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode != 0:
-        raise GuestBuildError(f"{' '.join(map(str, command))}: {made.stderr.strip()}")
+        # mkfs.btrfs wants to look into every loop device in use.
+        remedy = "" if os.geteuid() == 0 else " (root may)"
+        raise GuestBuildError(f"{' '.join(map(str, command))}: {made.stderr.strip()}{remedy}")
 
 
 def build_disks(output):
