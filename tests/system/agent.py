@@ -200,6 +200,15 @@ class Agent:
     def pid(self):
         return self.process.pid
 
+    def freezer_pid(self):
+        """The freezer process: the daemon's child of that name; None when there is none."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="utf-8")
+        for pid in children.split():
+            name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8")
+            if name.startswith("quiesced-freeze"):
+                return int(pid)
+        return None
+
     def kill(self, number=signal.SIGKILL):
         self.process.send_signal(number)
 

@@ -47,6 +47,15 @@ def run(*command):
     return result.stdout
 
 
+def is_writable(mount_point):
+    """Writes to the filesystem; a process that gets stuck in it is left to the thaw."""
+    probe = subprocess.Popen(["touch", mount_point / "probe"])
+    try:
+        return probe.wait(0.5) == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
 class Filesystems:
     def __init__(self, directory=None):
         # Not below pytest's tmp_path: its clean-up must never meet a frozen mount.

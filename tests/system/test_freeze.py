@@ -4,13 +4,12 @@
 import os
 import re
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from agent import Agent, CommandError, wait_until
-from filesystems import Filesystems, Writer, run
+from filesystems import Filesystems, Writer, is_writable, run
 
 TRACING = Path("/sys/kernel/tracing")
 RCU = Path("/sys/kernel/rcu_expedited")
@@ -26,23 +25,6 @@ def filesystems_fixture():
 def agent_fixture(tmp_path, filesystems):  # the filesystems outlive the agent
     with Agent(tmp_path) as agent:
         yield agent
-
-
-def freezer_pid(agent):
-    """The freezer process: the daemon's child of that name."""
-    for pid in run("ps", "-o", "pid=", "--ppid", agent.pid).split():
-        if Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").startswith("quiesced-freeze"):
-            return int(pid)
-    return None
-
-
-def is_writable(mount_point):
-    """Writes to the filesystem; a process that gets stuck in it is left to the thaw."""
-    probe = subprocess.Popen(["touch", mount_point / "probe"])
-    try:
-        return probe.wait(0.5) == 0
-    except subprocess.TimeoutExpired:
-        return False
 
 
 def freeze(agent, *mount_points):
@@ -156,13 +138,13 @@ def test_a_killed_freezer_process_is_replaced_and_the_window_is_broken(agent, fi
     mount_point = filesystems.add("one")
     agent.start()
     freeze(agent, mount_point)
-    first = freezer_pid(agent)
+    first = agent.freezer_pid()
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: is_writable(mount_point), "writable again")
     with pytest.raises(CommandError, match="the freezer process died"):
         agent.call("guest-fsfreeze-thaw")
     assert agent.call("guest-fsfreeze-thaw") == 0
-    assert freezer_pid(agent) not in (None, first)
+    assert agent.freezer_pid() not in (None, first)
     assert freeze(agent, mount_point) == 1
     assert agent.call("guest-fsfreeze-thaw") == 1
 
@@ -171,7 +153,7 @@ def test_both_killed_at_once_are_made_up_for_by_the_next_start(agent, filesystem
     mounts = [filesystems.add("one"), filesystems.add("two")]
     agent.start()
     freeze(agent, *mounts)
-    freezer = freezer_pid(agent)
+    freezer = agent.freezer_pid()
     os.kill(agent.pid, signal.SIGSTOP)  # or it would notice its freezer's end first
     os.kill(freezer, signal.SIGKILL)
     agent.kill()
@@ -189,7 +171,7 @@ def test_the_thaw_option_thaws_what_both_left_frozen(agent, filesystems):
     mount_point = filesystems.add("one")
     agent.start()
     freeze(agent, mount_point)
-    freezer = freezer_pid(agent)
+    freezer = agent.freezer_pid()
     os.kill(agent.pid, signal.SIGSTOP)
     os.kill(freezer, signal.SIGKILL)
     agent.kill()
