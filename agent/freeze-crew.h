@@ -33,8 +33,8 @@ typedef struct FreezeCrew FreezeCrew;
  * filesystems and died: a filesystem that it may still be about to freeze is thawed until that
  * process is entirely gone.
  *
- * board, notify_fd and predecessor_pidfd must last until the crew is gone: crew_gone(data) is called
- * then, from whichever thread is last; also when this fails, before it returns.
+ * board, notify_fd and predecessor_pidfd must last until the crew is gone: crew_gone(data) is
+ * called then, from whichever thread is last; also when this fails, before it returns.
  */
 FreezeCrew *freeze_crew_new(FreezeBoard *board, int notify_fd, int predecessor_pidfd,
                             void (*crew_gone)(void *data), void *data, GError **error);
