@@ -20,17 +20,6 @@ static void print_table(TextTable *table, unsigned total, bool colour)
         printf("... and %u more\n", total - MAX_ROWS);
 }
 
-/* "" when it was not told. */
-static void duration_cell(TextTable *table, double duration_ms)
-{
-    if (duration_ms < 0)
-        text_table_cell(table, "");
-    else if (duration_ms < 1000)
-        text_table_cell_format(table, "%.1f ms", duration_ms);
-    else
-        text_table_cell_format(table, "%.2f s", duration_ms / 1000);
-}
-
 static void print_filesystems(const GuestWindow *window, bool colour)
 {
     static const char *const headings[] = {
@@ -42,10 +31,10 @@ static void print_filesystems(const GuestWindow *window, bool colour)
         text_table_cell(table, filesystem->mount_point);
         text_table_cell(table, filesystem->fs_type);
         text_table_cell(table, filesystem->device);
-        duration_cell(table, filesystem->presync_ms);
-        duration_cell(table, filesystem->freeze_ms);
-        duration_cell(table, filesystem->held_ms);
-        duration_cell(table, filesystem->thaw_ms);
+        text_table_cell_duration(table, filesystem->presync_ms);
+        text_table_cell_duration(table, filesystem->freeze_ms);
+        text_table_cell_duration(table, filesystem->held_ms);
+        text_table_cell_duration(table, filesystem->thaw_ms);
         text_table_cell(table,
                         filesystem->error_text ? filesystem->error_text : filesystem->outcome);
     }
@@ -86,7 +75,7 @@ static void print_hooks(const GuestWindow *window, bool colour)
         const WindowHook *hook = g_ptr_array_index(window->hooks, i);
         text_table_cell(table, hook->path);
         text_table_cell(table, hook->event);
-        duration_cell(table, hook->duration_ms);
+        text_table_cell_duration(table, hook->duration_ms);
         if (hook->ok)
             text_table_cell_tone(table, TERMINAL_GOOD, "well");
         else
@@ -115,7 +104,7 @@ void render_table_freeze(const GuestWindow *window, bool colour)
     print_line("frozen", TERMINAL_PLAIN, colour,
                g_strdup_printf("%" PRId64 " %s in %.1f ms", window->frozen_count,
                                noun(window->frozen_count), (double)window->freeze_us / 1000));
-    if (window->hold_timeout_ms > 0)
+    if (window->frozen_count > 0 && window->hold_timeout_ms > 0)
         print_line("limit", TERMINAL_PLAIN, colour,
                    g_strdup_printf("the guest thaws by itself after %" PRId64 " s",
                                    window->hold_timeout_ms / 1000));
@@ -124,8 +113,19 @@ void render_table_freeze(const GuestWindow *window, bool colour)
     print_hooks(window, colour);
 }
 
+/* Filesystems that somebody else thawed are listed, though none is counted. */
+static bool thawed_nothing(const GuestWindow *window)
+{
+    return window->thaw_replied && window->thawed_count == 0 && window->thaw_tries == 1 &&
+           window->filesystems->len == 0;
+}
+
 void render_table_thaw(const GuestWindow *window, bool colour)
 {
+    if (thawed_nothing(window)) {
+        print_line("thawed", TERMINAL_PLAIN, colour, g_strdup("nothing was frozen"));
+        return;
+    }
     print_line("thawed", TERMINAL_PLAIN, colour,
                g_strdup_printf("%" PRId64 " %s in %.1f ms", window->thawed_count,
                                noun(window->thawed_count), (double)window->thaw_us / 1000));
@@ -165,7 +165,7 @@ static void print_canaries(const GPtrArray *records, bool colour)
         text_table_cell_format(table, "%" PRId64, record->writes_before);
         text_table_cell_format(table, "%" PRId64, record->writes_during);
         text_table_cell_format(table, "%" PRId64, record->writes_after);
-        duration_cell(table, record->longest_gap_ms);
+        text_table_cell_duration(table, record->longest_gap_ms);
         text_table_cell(table, record->read_only ? "read-only" : record->error_text);
     }
     print_table(table, records->len, colour);

@@ -60,6 +60,16 @@ void text_table_cell_format(TextTable *table, const char *format, ...)
     text_table_cell(table, text);
 }
 
+void text_table_cell_duration(TextTable *table, double duration_ms)
+{
+    if (duration_ms < 0)
+        text_table_cell(table, "");
+    else if (duration_ms < 1000)
+        text_table_cell_format(table, "%.1f ms", duration_ms);
+    else
+        text_table_cell_format(table, "%.2f s", duration_ms / 1000);
+}
+
 unsigned text_table_rows(const TextTable *table)
 {
     return table->cells->len / table->columns;

@@ -25,6 +25,9 @@ void text_table_cell(TextTable *table, const char *text);
 void text_table_cell_tone(TextTable *table, TerminalTone tone, const char *text);
 void text_table_cell_format(TextTable *table, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
+/* "12.3 ms" or "4.56 s"; "" when it is negative, which means that it was not told. */
+void text_table_cell_duration(TextTable *table, double duration_ms);
+
 /* Complete rows so far. */
 unsigned text_table_rows(const TextTable *table);
 

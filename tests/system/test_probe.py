@@ -523,6 +523,52 @@ def test_freeze_status_and_thaw_work_hand_in_hand(agent):
     assert not agent.frozen
 
 
+def test_a_freeze_of_a_frozen_guest_is_not_even_tried(agent):
+    agent.frozen = True
+    result = run("freeze", "--socket", agent.path)
+    assert result.status == ERROR, result
+    assert "the guest is frozen already" in result.errors
+    assert agent.asked("guest-fsfreeze-freeze") == agent.asked("guest-fsfreeze-thaw") == 0
+    assert agent.frozen
+
+
+def test_an_agent_that_does_not_tell_its_status_may_be_asked_to_freeze(agent):
+    del agent.answers["guest-fsfreeze-status"]
+    assert run("freeze", "--socket", agent.path).status == 0
+    assert agent.frozen
+
+
+@pytest.mark.parametrize("waits_for_a_thaw", [False, True])
+def test_a_freeze_of_nothing_is_an_error_and_promises_nothing(quiesced, waits_for_a_thaw):
+    def freeze(_):
+        quiesced.frozen = waits_for_a_thaw
+        return {"count": 0, "hold-timeout-ms": 32000, "filesystems": [], "hooks": [], "skipped": [
+            {"mountpoint": "/x", "type": "", "device": "/dev/x", "reason": "no mount point"}]}
+    quiesced.answers["quiesce-freeze"] = freeze
+    result = run("freeze", "--socket", quiesced.path)
+    assert result.status == ERROR, result
+    assert "nothing was frozen" in result.errors
+    assert "no mount point" in result.output
+    assert "thaws by itself" not in result.output
+    assert not quiesced.frozen
+    result = run("freeze", "--json", "--socket", quiesced.path)
+    assert result.status == ERROR, result
+    assert "nothing was frozen" in result.json["error"]
+    assert result.json["window"]["frozen-count"] == 0
+
+
+@pytest.mark.parametrize("kind", ["quiesced", "agent"])
+def test_a_thaw_of_nothing_says_so_and_is_no_broken_window(request, kind):
+    agent = request.getfixturevalue(kind)
+    if kind == "quiesced":
+        agent.answers["quiesce-thaw"] = {
+            "count": 0, "intact": False, "broken-reason": "nothing was frozen", "held-ms": 0,
+            "filesystems": [], "hooks": []}
+    result = run("thaw", "--socket", agent.path)
+    assert (result.status, result.errors) == (0, "")
+    assert result.output.split() == ["thawed", "nothing", "was", "frozen"]
+
+
 @pytest.mark.parametrize("arguments", [
     [], ["nonsense"], ["verify"], ["verify", "--socket"], ["ping", "--socket", "x", "extra"],
     ["ping", "--socket", "x", "--hold", "2"], ["verify", "--socket", "x", "--hold", "0"],
