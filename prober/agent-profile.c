@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "prober/agent-profile.h"
 #include "prober/json-field.h"
+#include "prober/probe-error.h"
 
 AgentProfile *agent_profile_new(json_object *reply)
 {
@@ -49,6 +50,26 @@ void agent_profile_free(AgentProfile *profile)
 bool agent_profile_offers(const AgentProfile *profile, const char *command)
 {
     return g_hash_table_contains(profile->enabled, command);
+}
+
+bool agent_profile_require(const AgentProfile *profile, const char *command, GError **error)
+{
+    if (agent_profile_offers(profile, command))
+        return true;
+    if (g_hash_table_contains(profile->disabled, command))
+        g_set_error(error, PROBE_ERROR, PROBE_ERROR_GUEST,
+                    "the agent's configuration does not allow %s: see block-rpcs and allow-rpcs",
+                    command);
+    else if (profile->is_quiesced)
+        g_set_error(error, PROBE_ERROR, PROBE_ERROR_GUEST,
+                    "quiesced %s in the guest is too old for this: it does not know %s",
+                    profile->version, command);
+    else
+        g_set_error(error, PROBE_ERROR, PROBE_ERROR_GUEST,
+                    "only quiesced can answer this, and the agent in the guest (version %s) is "
+                    "another one: it does not know %s",
+                    profile->version, command);
+    return false;
 }
 
 const char *agent_profile_kind(const AgentProfile *profile)

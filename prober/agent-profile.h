@@ -24,5 +24,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AgentProfile, agent_profile_free)
 
 /* Whether the command may be called now: most are disabled while the guest is frozen. */
 bool agent_profile_offers(const AgentProfile *profile, const char *command);
+/* The same, with an error (PROBE_ERROR_GUEST) that says why not. */
+bool agent_profile_require(const AgentProfile *profile, const char *command, GError **error);
 /* "quiesced" or "guest agent" */
 const char *agent_profile_kind(const AgentProfile *profile);

@@ -15,6 +15,8 @@ static const Verb verbs[] = {
     {"freeze", "freeze the guest's filesystems and leave them frozen", OPTIONS_MOUNT_POINTS,
      verb_freeze},
     {"thaw", "thaw the guest's filesystems", 0, verb_thaw},
+    {"history", "the last freezes: who, when, intact or broken", OPTIONS_WINDOWS, verb_history},
+    {"log", "the last lines of quiesced's log", OPTIONS_LINES, verb_log},
     {"verify", "freeze, find out whether that is true, thaw",
      OPTIONS_QMP | OPTIONS_MOUNT_POINTS | OPTIONS_HOLD | OPTIONS_CANARY, verb_verify},
 };

@@ -8,8 +8,7 @@
 #define UNSET (-INFINITY)
 #define DEFAULT_TIMEOUT_S 10.0
 #define DEFAULT_HOLD_S 2.0
-#define DEFAULT_COUNT 10
-#define MAX_COUNT 100000
+#define COUNT_UNSET G_MININT
 /* quiesced's own limits - pre-sync 60 s, freeze 30 s, hooks 30 s - and some room. */
 #define DEFAULT_FREEZE_MS (150 * 1000)
 #define DEFAULT_THAW_MS (60 * 1000)
@@ -58,6 +57,10 @@ static bool parse_raw(RawOptions *raw, const char *verb, const char *summary, Op
           "Start no writers inside the guest", NULL}},
         {OPTIONS_COUNT,
          {"count", 'n', 0, G_OPTION_ARG_INT, &raw->count, "Number of samples (10)", "N"}},
+        {OPTIONS_WINDOWS,
+         {"count", 'n', 0, G_OPTION_ARG_INT, &raw->count, "Only the last N freezes", "N"}},
+        {OPTIONS_LINES,
+         {"lines", 'n', 0, G_OPTION_ARG_INT, &raw->count, "Number of lines (100)", "N"}},
         {0,
          {"timeout", 't', 0, G_OPTION_ARG_DOUBLE, &raw->timeout_s,
           "Limit for each call (10; a freeze 150, a thaw 60)", "SECONDS"}},
@@ -97,7 +100,7 @@ static bool check_seconds(const char *option, double seconds, GError **error)
     return false;
 }
 
-static bool check_raw(const RawOptions *raw, GError **error)
+static bool check_raw(const RawOptions *raw, OptionsWanted wanted, GError **error)
 {
     if (!raw->socket_path) {
         g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE,
@@ -105,9 +108,9 @@ static bool check_raw(const RawOptions *raw, GError **error)
                     "behind org.qemu.guest_agent.0");
         return false;
     }
-    if (raw->count < 1 || raw->count > MAX_COUNT) {
-        g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE, "--count must be from 1 to %d",
-                    MAX_COUNT);
+    if (raw->count != COUNT_UNSET && (raw->count < 1 || raw->count > OPTIONS_MAX_COUNT)) {
+        g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE, "%s must be from 1 to %d",
+                    wanted & OPTIONS_LINES ? "--lines" : "--count", OPTIONS_MAX_COUNT);
         return false;
     }
     for (char **path = raw->mount_points; path && *path; path++) {
@@ -124,9 +127,10 @@ static bool check_raw(const RawOptions *raw, GError **error)
 Options *options_parse(const char *verb, const char *summary, OptionsWanted wanted,
                        const char *const *arguments, GError **error)
 {
-    g_auto(RawOptions) raw = {.timeout_s = UNSET, .hold_s = DEFAULT_HOLD_S, .count = DEFAULT_COUNT};
+    g_auto(RawOptions) raw = {.timeout_s = UNSET, .hold_s = DEFAULT_HOLD_S, .count = COUNT_UNSET};
 
-    if (!parse_raw(&raw, verb, summary, wanted, arguments, error) || !check_raw(&raw, error))
+    if (!parse_raw(&raw, verb, summary, wanted, arguments, error) ||
+        !check_raw(&raw, wanted, error))
         return NULL;
 
     bool own_timeout = raw.timeout_s != UNSET;
@@ -139,7 +143,7 @@ Options *options_parse(const char *verb, const char *summary, OptionsWanted want
     options->freeze_ms = own_timeout ? options->timeout_ms : DEFAULT_FREEZE_MS;
     options->thaw_ms = own_timeout ? options->timeout_ms : DEFAULT_THAW_MS;
     options->hold_us = (int64_t)(raw.hold_s * G_USEC_PER_SEC);
-    options->count = (unsigned)raw.count;
+    options->count = raw.count == COUNT_UNSET ? 0 : (unsigned)raw.count;
     options->no_canary = raw.no_canary;
     options->json = raw.json;
     return options;

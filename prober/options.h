@@ -13,18 +13,22 @@ typedef struct {
     int64_t freeze_ms;   /* a freeze, which takes as long as the guest needs */
     int64_t thaw_ms;     /* a thaw */
     int64_t hold_us;     /* verify: how long to hold the guest */
-    unsigned count;      /* ping: samples */
+    unsigned count;      /* how many: ping: samples; history: windows; log: lines; 0: not said */
     char **mount_points; /* NULL: everything */
     bool no_canary;
     bool json;
 } Options;
+
+#define OPTIONS_MAX_COUNT 100000
 
 typedef enum {
     OPTIONS_QMP = 1 << 0,
     OPTIONS_MOUNT_POINTS = 1 << 1,
     OPTIONS_HOLD = 1 << 2,
     OPTIONS_CANARY = 1 << 3,
-    OPTIONS_COUNT = 1 << 4,
+    OPTIONS_COUNT = 1 << 4, /* these three set count */
+    OPTIONS_WINDOWS = 1 << 5,
+    OPTIONS_LINES = 1 << 6,
 } OptionsWanted;
 
 /* arguments: what follows the verb, NULL-terminated. Errors are PROBE_ERROR_USAGE. --help prints

@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 
+#define DEFAULT_SAMPLES 10
+
 static int compare_times(gconstpointer a, gconstpointer b)
 {
     int64_t left = *(const int64_t *)a;
@@ -70,10 +72,11 @@ int verb_ping(const Options *options, Interrupt *interrupt)
 {
     g_autoptr(AgentLink) link = agent_link_new(options->socket_path, options->timeout_ms);
     g_autoptr(GError) error = NULL;
+    unsigned count = options->count > 0 ? options->count : DEFAULT_SAMPLES;
 
     agent_link_set_interrupt_fd(link, interrupt_fd(interrupt));
     g_autoptr(AgentProfile) profile = agent_profile_read(link, &error);
-    g_autoptr(GArray) times = profile ? measure(link, options->count, &error) : NULL;
+    g_autoptr(GArray) times = profile ? measure(link, count, &error) : NULL;
     if (!times)
         return verb_fail("ping", options, error);
     if (options->json)

@@ -23,6 +23,8 @@ int verb_info(const Options *options, Interrupt *interrupt);
 int verb_status(const Options *options, Interrupt *interrupt);
 int verb_freeze(const Options *options, Interrupt *interrupt);
 int verb_thaw(const Options *options, Interrupt *interrupt);
+int verb_history(const Options *options, Interrupt *interrupt);
+int verb_log(const Options *options, Interrupt *interrupt);
 int verb_verify(const Options *options, Interrupt *interrupt);
 
 /* Tells why a verb failed, on standard error and with --json on standard output, too. Returns

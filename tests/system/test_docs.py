@@ -253,6 +253,7 @@ def test_the_manual_page_has_the_members_of_every_json_object(tmp_path):
             "ping": probe("ping"), "info": probe("info"), "freeze": probe("freeze", *one),
             "status": probe("status"), "thaw": probe("thaw"),
             "verify": probe("verify", "--hold=0.3", *one),
+            "history": probe("history"), "log": probe("log"),
             "refused": probe("freeze", "--mountpoint=/nowhere", "--socket=/nowhere"),
         }
     assert sorted(objects.keys() - {"refused"}) == sorted(helped_verbs())

@@ -4,6 +4,7 @@ was not, it always thaws, and nothing takes it longer than its timeouts allow.""
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import time
@@ -569,13 +570,85 @@ def test_a_thaw_of_nothing_says_so_and_is_no_broken_window(request, kind):
     assert result.output.split() == ["thawed", "nothing", "was", "frozen"]
 
 
+# ---- what the agent remembers
+
+@pytest.mark.parametrize("verb", ["history", "log"])
+def test_what_only_quiesced_remembers_is_not_asked_of_others(agent, verb):
+    result = run(verb, "--json", "--socket", agent.path)
+    assert result.status == ERROR, result
+    assert f"it does not know quiesce-{verb}" in result.json["error"]
+    assert "only quiesced can answer this, and the agent in the guest (version 6.6.6)" \
+        in result.errors
+    assert agent.asked(f"quiesce-{verb}") == 0
+
+
+def test_an_old_quiesced_is_told_from_another_agent(quiesced):
+    result = run("history", "--socket", quiesced.path)
+    assert result.status == ERROR, result
+    assert "quiesced 6.6.6 in the guest is too old" in result.errors
+
+
+def test_the_history_has_a_line_for_each_window(quiesced):
+    quiesced.answers["quiesce-history"] = {"windows": [
+        {"command": "guest-fsfreeze-freeze", "began-at-us": 1795227890914908, "intact": True,
+         "held-ms": 1234.5, "filesystems": [{}, {}]},
+        {"command": "quiesce-freeze", "began-at-us": 1795227990000000, "intact": False,
+         "broken-reason": "the agent died", "held-ms": 5, "filesystems": [{}]},
+        {"began-at-us": 1795228000000000, "error": "cannot freeze /srv", "filesystems": []}]}
+    result = run("history", "--socket", quiesced.path)
+    assert result.status == 0, result
+    assert [re.split("  +", line) for line in result.output.splitlines()] == [
+        ["when (UTC)", "who froze", "filesystems", "held", "window", "because"],
+        ["2026-11-21 02:24:50", "guest-fsfreeze-freeze", "2", "1.23 s", "intact"],
+        ["2026-11-21 02:26:30", "quiesce-freeze", "1", "5.0 ms", "BROKEN", "the agent died"],
+        ["2026-11-21 02:26:40", "0", "failed", "cannot freeze /srv"]]
+
+
+@pytest.mark.parametrize("verb, option, member", [("history", "--count", "windows"),
+                                                  ("log", "--lines", "lines")])
+def test_the_number_asked_for_is_passed_on(quiesced, verb, option, member):
+    asked = []
+
+    def answer(arguments):
+        asked.append(arguments)
+        return {member: []}
+    quiesced.answers[f"quiesce-{verb}"] = answer
+    assert run(verb, "--json", "--socket", quiesced.path).json[member] == []
+    assert run(verb, option, 7, "--socket", quiesced.path).status == 0
+    assert run(verb, option, 0, "--socket", quiesced.path).status == ERROR
+    assert asked == [{}, {option[2:]: 7}]
+
+
+@pytest.mark.parametrize("answer", [5, {}, {"windows": 5, "lines": "x"}, [], None],
+                         ids=["number", "empty", "wrong types", "array", "null"])
+@pytest.mark.parametrize("verb", ["history", "log"])
+def test_a_memory_that_is_none_is_an_error(quiesced, verb, answer):
+    quiesced.answers[f"quiesce-{verb}"] = answer
+    result = run(verb, "--socket", quiesced.path)
+    assert result.status == ERROR, result
+    assert f"quiesce-{verb} was answered without" in result.errors
+
+
+def test_a_memory_cannot_repaint_the_screen(quiesced):
+    evil = "\x1b[2J\x1b[1;32mintact\r\n"
+    quiesced.answers["quiesce-log"] = {"lines": [evil, 5, None, {"x": evil}]}
+    quiesced.answers["quiesce-history"] = {"windows": [
+        {"command": evil, "broken-reason": evil, "began-at-us": 2**63 - 1, "held-ms": 1e308,
+         "filesystems": evil}, evil, 5, None]}
+    for verb in ("log", "history"):
+        result = run(verb, "--socket", quiesced.path)
+        assert result.status == 0, result
+        assert "\x1b" not in result.output and "\\x1b[2J" in result.output
+
+
 @pytest.mark.parametrize("arguments", [
     [], ["nonsense"], ["verify"], ["verify", "--socket"], ["ping", "--socket", "x", "extra"],
     ["ping", "--socket", "x", "--hold", "2"], ["verify", "--socket", "x", "--hold", "0"],
     ["verify", "--socket", "x", "--hold", "-1"], ["verify", "--socket", "x", "--timeout", "nan"],
     ["verify", "--socket", "x", "--hold", "nan"], ["verify", "--socket", "x", "--timeout", "inf"],
     ["verify", "--socket", "x", "--mountpoint", "relative"],
-    ["ping", "--socket", "x", "--count", "0"], ["ping", "--socket", "x" * 200],
+    ["ping", "--socket", "x", "--count", "0"], ["log", "--socket", "x", "--lines", "0"],
+    ["log", "--socket", "x", "--count", "1"], ["ping", "--socket", "x" * 200],
 ])
 def test_bad_usage_exits_with_3(arguments):
     result = run(*arguments)
