@@ -95,7 +95,7 @@ const char *freeze_outcome_name(FreezeOutcome outcome)
         [FREEZE_PENDING] = "pending",       [FREEZE_FREEZING] = "freezing",
         [FREEZE_FROZEN] = "frozen",         [FREEZE_UNSUPPORTED] = "unsupported",
         [FREEZE_BUSY] = "frozen-by-others", [FREEZE_GONE] = "gone",
-        [FREEZE_FAILED] = "failed",         [FREEZE_THAWING] = "thaw-failed",
+        [FREEZE_FAILED] = "failed",         [FREEZE_THAWING] = "thawing",
         [FREEZE_THAWED] = "thawed",         [FREEZE_THAWED_BY_OTHERS] = "thawed-by-others",
     };
 
@@ -105,6 +105,12 @@ const char *freeze_outcome_name(FreezeOutcome outcome)
 bool freeze_outcome_needs_thaw(FreezeOutcome outcome)
 {
     return outcome == FREEZE_FREEZING || outcome == FREEZE_FROZEN || outcome == FREEZE_THAWING;
+}
+
+bool freeze_slot_is_unsettled(const FreezeSlot *slot)
+{
+    return atomic_load(&slot->sleeping) ||
+           freeze_outcome_needs_thaw((FreezeOutcome)atomic_load(&slot->outcome));
 }
 
 char *freeze_slot_describe(const FreezeSlot *slot)

@@ -49,6 +49,7 @@ typedef enum {
     FREEZE_END_HOLD_TIMEOUT, /* the thaw command never came */
     FREEZE_END_DAEMON_DIED,  /* the freezer process thawed */
     FREEZE_END_FREEZER_DIED, /* the daemon had a new freezer process thaw */
+    FREEZE_END_RECOVERED,    /* an earlier run had left it frozen */
 } FreezeEnd;
 
 typedef struct {
@@ -70,6 +71,7 @@ typedef struct {
 
     /* Progress. */
     _Atomic int outcome;      /* FreezeOutcome */
+    _Atomic bool sleeping;    /* open(2) or syncfs(2) has been called and has not returned */
     _Atomic int error_number; /* errno of the last call that failed; 0 = none */
     char failed_call[16];     /* "open", "FIFREEZE", ...; valid when error_number is set */
     char uuid[40];            /* "" when unknown */
@@ -114,6 +116,9 @@ const char *freeze_outcome_name(FreezeOutcome outcome);
 
 /* True while the filesystem is, or may at any moment become, frozen by us. */
 bool freeze_outcome_needs_thaw(FreezeOutcome outcome);
+
+/* True while a call for it sleeps in the kernel or it needs a thaw: not to be touched meanwhile. */
+bool freeze_slot_is_unsettled(const FreezeSlot *slot);
 
 /* "/srv (xfs on /dev/vdb)": how messages name a filesystem. */
 char *freeze_slot_describe(const FreezeSlot *slot);

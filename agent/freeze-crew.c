@@ -206,9 +206,14 @@ static void carry_out(Worker *worker, FreezeOrder order)
     };
     FreezeCrew *crew = worker->crew;
 
+    if (order == FREEZE_ORDER_OPEN || order == FREEZE_ORDER_PRESYNC)
+        atomic_store(&worker->slot->sleeping, true); /* the others have outcomes to tell it */
     steps[order](worker);
+    atomic_store(&worker->slot->sleeping, false);
     atomic_fetch_or(&worker->done, 1u << order);
-    if (atomic_fetch_sub(&crew->outstanding[order][worker->slot->wave], 1) == 1)
+    bool last = atomic_fetch_sub(&crew->outstanding[order][worker->slot->wave], 1) == 1;
+    /* A thaw does not wait for those that sleep, so it must hear of each that does not. */
+    if (last || order == FREEZE_ORDER_THAW)
         notify(crew);
 }
 

@@ -27,7 +27,7 @@ typedef struct FreezeCrew FreezeCrew;
 
 /*
  * Starts the threads. notify_fd, an eventfd, is written when the last worker of a wave has carried
- * out an order and when an OPEN or FREEZE order fails; not owned.
+ * out an order, with each THAW that has been, and when an OPEN or FREEZE order fails; not owned.
  *
  * predecessor_pidfd (not owned) is -1, or names the freezer process that froze the board's
  * filesystems and died: a filesystem that it may still be about to freeze is thawed until that

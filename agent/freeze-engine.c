@@ -1,21 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "agent/freeze-engine.h"
+#include "agent/freeze-engine-internal.h"
 
-#include "agent/canary.h"
 #include "agent/config.h"
-#include "agent/freezer.h"
-#include "agent/hooks.h"
 #include "agent/log.h"
-#include "agent/state-file.h"
 #include "platform/block-stack.h"
 #include "platform/mount-table.h"
 
-#include <errno.h>
 #include <stdatomic.h>
-#include <stdio.h>
 
 #define TOPIC "freeze"
 #define STATE_FILE "quiesced.state"
+#define HISTORY_FILE "quiesced.history"
 
 /* Canaries sing before the freeze and are listened to after the thaw, but not for ever. */
 #define CANARY_WRITES 3
@@ -24,30 +19,8 @@
 #define CANARY_SETTLE_WAIT_US (2 * G_USEC_PER_SEC)
 #define STRAGGLER_POLL_MS 500
 
-typedef struct {
-    FreezeEngineDone done;
-    void *user_data;
-} Waiter;
-
-struct FreezeEngine {
-    const Config *config;
-    Freezer *freezer;
-    Hooks *hooks;
-    FreezeState state;
-
-    FreezeWindow *window; /* under way, or the last */
-    char **requested;     /* mount points; NULL: everything */
-    Canary *canary;
-    int64_t canary_since;
-    guint canary_source;
-    GError *freeze_error; /* why the freeze did not come about */
-    bool thaw_wanted;
-    Waiter freeze_waiter;
-    GArray *thaw_waiters; /* of Waiter */
-
-    char *broken_window; /* what the next thaw is to be told, once */
-    guint straggler_source;
-};
+/* How long an agent that is ended waits for its thaw and the hooks. */
+#define END_WAIT_US (60 * G_USEC_PER_SEC)
 
 static void window_ends(FreezeEngine *engine);
 
@@ -112,7 +85,7 @@ static void step_freeze(FreezeEngine *engine)
     if (ended_by_thaw(engine))
         return;
     log_hold(); /* from here on a log line might wait for a frozen disk */
-    if (!freezer_freeze(engine->freezer, window->plan, &window->options, &error)) {
+    if (!freezer_freeze(engine->freezer, window->command, window->plan, &window->options, &error)) {
         log_release();
         fail_freeze(engine, error);
         return;
@@ -163,26 +136,29 @@ static void freeze_hooks_done(const GPtrArray *results, const GError *error, voi
     step_canaries(engine);
 }
 
-static FreezePlan *make_plan(const FreezeEngine *engine, GError **error)
+/* requested NULL: everything that can be frozen. */
+static FreezePlan *make_plan(const FreezeEngine *engine, char **requested, MountTable **mounts,
+                             GError **error)
 {
     const FreezeRules *rules = &engine->config->rules;
-    g_autoptr(MountTable) mounts = mount_table_read(rules->other_namespaces, error);
-    g_autoptr(BlockStack) stack = mounts ? block_stack_read(mounts, error) : NULL;
 
-    return stack ? freeze_plan_build(mounts, stack, rules, (const char *const *)engine->requested,
-                                     error)
+    *mounts = mount_table_read(rules->other_namespaces, error);
+    g_autoptr(BlockStack) stack = *mounts ? block_stack_read(*mounts, error) : NULL;
+    return stack ? freeze_plan_build(*mounts, stack, rules, (const char *const *)requested, error)
                  : NULL;
 }
 
 static void step_plan(FreezeEngine *engine)
 {
+    g_autoptr(MountTable) mounts = NULL;
     GError *error = NULL;
+    FreezePlan *plan = make_plan(engine, engine->requested, &mounts, &error);
 
-    engine->window->plan = make_plan(engine, &error);
-    if (!engine->window->plan) {
+    if (!plan) {
         fail_freeze(engine, error);
         return;
     }
+    freeze_window_set_plan(engine->window, plan, mounts);
     freeze_window_log_plan(engine->window);
     hooks_run_freeze(engine->hooks, engine->config->hook_failure_aborts, freeze_hooks_done, engine);
 }
@@ -211,6 +187,7 @@ static gboolean stragglers_left(void *data)
     if (freezer_has_straggler(engine->freezer, NULL))
         return G_SOURCE_CONTINUE;
     engine->straggler_source = 0;
+    freezer_forget_stragglers(engine->freezer);
     if (engine->state == FREEZE_STATE_THAWED) {
         log_info(TOPIC, "the last filesystem that could not be thawed at first has been thawed");
         log_release();
@@ -233,12 +210,17 @@ static void window_is_over(FreezeEngine *engine)
     g_autoptr(GError) freeze_error = g_steal_pointer(&engine->freeze_error);
     char *broken = freeze_window_broken_reason(window);
 
+    /* A host that asked for the thaw reads the rest in its reply or in the history. */
     if (broken && (FreezeEnd)atomic_load(&window->board->end) != FREEZE_END_REQUESTED) {
         g_free(engine->broken_window);
         engine->broken_window = broken;
     } else {
         g_free(broken);
     }
+    if (!engine->recovering)
+        freeze_history_add(engine->history, window, freeze_error,
+                           !freezer_has_straggler(engine->freezer, NULL));
+    engine->recovering = false;
     engine->state = FREEZE_STATE_THAWED;
     g_clear_pointer(&engine->requested, g_strfreev);
     answer(&engine->freeze_waiter, freeze_error ? NULL : window, freeze_error);
@@ -295,19 +277,33 @@ static gboolean canaries_settled(void *data)
     return G_SOURCE_REMOVE;
 }
 
+static void note_changes(FreezeEngine *engine)
+{
+    g_autoptr(MountTable) mounts = NULL;
+    g_autoptr(GError) error = NULL;
+
+    if (!engine->window->was_frozen)
+        return;
+    FreezePlan *freezable = make_plan(engine, NULL, &mounts, &error);
+    if (freezable)
+        freeze_window_note_changes(engine->window, mounts, freezable);
+    else
+        log_warning(TOPIC, "cannot tell what was mounted during the hold: %s", error->message);
+}
+
 static void everything_is_thawed(FreezeEngine *engine)
 {
     FreezeWindow *window = engine->window;
-    bool failed =
-        !window->was_frozen && (FreezeEnd)atomic_load(&window->board->end) != FREEZE_END_REQUESTED;
+    bool asked_for = (FreezeEnd)atomic_load(&window->board->end) == FREEZE_END_REQUESTED;
 
-    if (failed || (!window->was_frozen && engine->thaw_wanted))
+    if (!window->was_frozen && !engine->recovering && (!asked_for || engine->thaw_wanted))
         engine->freeze_error = freeze_window_freeze_error(window);
     if (!window->was_frozen)
         freeze_window_log_freeze(window);
     freeze_window_log_thaw(window);
     if (engine->freeze_error)
         log_error(TOPIC, "%s", engine->freeze_error->message);
+    note_changes(engine);
     release_log(engine);
     engine->state = FREEZE_STATE_THAWING;
     if (!engine->canary) {
@@ -369,10 +365,17 @@ void freeze_engine_thaw(FreezeEngine *engine, const char *command, FreezeEngineD
         return;
     }
     g_array_append_val(engine->thaw_waiters, waiter);
+    if (!engine->window->thaw_command)
+        engine->window->thaw_command = g_strdup(command);
     engine->thaw_wanted = true;
     if (engine->state == FREEZE_STATE_FROZEN)
         engine->state = FREEZE_STATE_THAWING;
     freezer_thaw(engine->freezer);
+}
+
+const FreezeHistory *freeze_engine_history(const FreezeEngine *engine)
+{
+    return engine->history;
 }
 
 FreezeState freeze_engine_state(const FreezeEngine *engine)
@@ -400,69 +403,57 @@ int64_t freeze_engine_hold_left_us(const FreezeEngine *engine)
     return MAX(0, end - freeze_clock_now());
 }
 
-/* ---- what an earlier run left ---- */
+/* ---- its life ---- */
 
-static void note_broken_window(FreezeEngine *engine, const StateFile *left)
+FreezeEngine *freeze_engine_new_bare(const Config *config, GError **error)
 {
-    int64_t moment_us = left->thawed ? left->thawed_at_us : g_get_real_time();
-    g_autoptr(GDateTime) moment = g_date_time_new_from_unix_utc(moment_us / G_USEC_PER_SEC);
-    g_autofree char *when = g_date_time_format(moment, "%Y-%m-%d %H:%M:%S UTC");
-
-    engine->broken_window = g_strdup_printf(
-        "the agent died while filesystems were frozen: they were thawed at %s by %s", when,
-        left->thawed ? "its freezer process" : "the agent's next start");
-    log_error(TOPIC, "%s", engine->broken_window);
-}
-
-static bool recover(FreezeEngine *engine, const char *state_path)
-{
-    g_autoptr(GError) error = NULL;
-    g_autoptr(StateFile) left = state_file_read(state_path, &error);
-
-    if (error)
-        log_error(TOPIC, "%s: what an earlier run may have left frozen is not thawed",
-                  error->message);
-    if (!left)
-        return false;
-    note_broken_window(engine, left);
-    if (left->thawed) {
-        state_file_remove(state_path);
-        return false;
-    }
-    engine->window = freeze_window_new("recovery at start", &(FreezeOptions){0});
-    log_hold();
-    if (!freezer_recover(engine->freezer, left, &error)) {
-        log_error(TOPIC, "%s", error->message);
-        log_release();
-        return false;
-    }
-    engine->window->plan = g_steal_pointer(&left->plan);
-    engine->window->board = freezer_board(engine->freezer);
-    engine->state = FREEZE_STATE_THAWING;
-    return true;
-}
-
-FreezeEngine *freeze_engine_new(const Config *config, GError **error)
-{
-    g_autofree char *state_path = g_build_filename(config->state_dir, STATE_FILE, NULL);
+    g_autofree char *history_path = g_build_filename(config->state_dir, HISTORY_FILE, NULL);
     FreezeEngine *engine = g_new0(FreezeEngine, 1);
 
     engine->config = config;
+    engine->state_path = g_build_filename(config->state_dir, STATE_FILE, NULL);
     engine->thaw_waiters = g_array_new(FALSE, FALSE, sizeof(Waiter));
+    engine->history = freeze_history_new(history_path);
     engine->hooks = hooks_new(config->fsfreeze_hook, config->hook_timeout_ms);
-    engine->freezer = freezer_new(state_path, freezer_news, engine, error);
-    if (!engine->freezer) {
-        freeze_engine_free(engine);
-        return NULL;
+    engine->freezer = freezer_new(engine->state_path, freezer_news, engine, error);
+    if (engine->freezer)
+        return engine;
+    freeze_engine_free(engine);
+    return NULL;
+}
+
+static gboolean keep_ticking(void *data)
+{
+    return G_SOURCE_CONTINUE;
+}
+
+void freeze_engine_wait_until_thawed(FreezeEngine *engine)
+{
+    int64_t deadline = freeze_clock_now() + END_WAIT_US;
+    guint tick = g_timeout_add(STRAGGLER_POLL_MS, keep_ticking, NULL);
+
+    while (engine->state != FREEZE_STATE_THAWED && freeze_clock_now() < deadline)
+        g_main_context_iteration(NULL, TRUE);
+    g_source_remove(tick);
+}
+
+static void end_window_in_order(FreezeEngine *engine)
+{
+    if (engine->state == FREEZE_STATE_THAWED || !engine->freezer)
+        return;
+    if (engine->state == FREEZE_STATE_FROZEN) {
+        engine->window->ended_by_agent = true;
+        freezer_leave_word(engine->freezer, WORD_OF_ORDERLY_END);
     }
-    recover(engine, state_path);
-    return engine;
+    freeze_engine_thaw(engine, "the agent's end", NULL, NULL);
+    freeze_engine_wait_until_thawed(engine);
 }
 
 void freeze_engine_free(FreezeEngine *engine)
 {
     if (!engine)
         return;
+    end_window_in_order(engine);
     if (engine->canary_source)
         g_source_remove(engine->canary_source);
     if (engine->straggler_source)
@@ -471,31 +462,12 @@ void freeze_engine_free(FreezeEngine *engine)
     log_release();
     g_clear_pointer(&engine->canary, canary_stop);
     hooks_free(engine->hooks);
+    freeze_history_free(engine->history);
     freeze_window_free(engine->window);
     g_strfreev(engine->requested);
     g_array_unref(engine->thaw_waiters);
     g_clear_error(&engine->freeze_error);
     g_free(engine->broken_window);
+    g_free(engine->state_path);
     g_free(engine);
-}
-
-int freeze_engine_recover(const Config *config)
-{
-    g_autofree char *state_path = g_build_filename(config->state_dir, STATE_FILE, NULL);
-    g_autoptr(GError) error = NULL;
-
-    if (!g_file_test(state_path, G_FILE_TEST_EXISTS)) {
-        printf("nothing to thaw: there is no %s\n", state_path);
-        return 0;
-    }
-    FreezeEngine *engine = freeze_engine_new(config, &error);
-    if (!engine) {
-        fprintf(stderr, "%s\n", error->message);
-        return 1;
-    }
-    while (engine->state != FREEZE_STATE_THAWED)
-        g_main_context_iteration(NULL, TRUE);
-    bool left = freezer_has_straggler(engine->freezer, NULL);
-    freeze_engine_free(engine);
-    return left ? 1 : 0;
 }

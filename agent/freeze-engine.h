@@ -2,6 +2,7 @@
 #pragma once
 
 #include "agent/agent.h"
+#include "agent/freeze-history.h"
 #include "agent/freeze-window.h"
 
 #include <glib.h>
@@ -21,7 +22,8 @@ typedef enum {
 /* Forks the freezer process (so call it before anything opens a channel) and, when a state file of
  * an earlier run names filesystems, has them thawed. */
 FreezeEngine *freeze_engine_new(const Config *config, GError **error);
-/* Ends a window under way: the freezer process thaws; see freezer_free(). */
+/* Thaws what is frozen, in order and with the hooks, and leaves word for the next start, which
+ * tells the host; waits for that, but not for ever. */
 void freeze_engine_free(FreezeEngine *engine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FreezeEngine, freeze_engine_free)
 
@@ -31,6 +33,8 @@ const char *freeze_state_name(FreezeState state);
 
 /* The window under way or, when there is none, the last one; NULL before the first. */
 const FreezeWindow *freeze_engine_window(const FreezeEngine *engine);
+
+const FreezeHistory *freeze_engine_history(const FreezeEngine *engine);
 
 /* Microseconds until the hold ends by itself; -1 when there is no limit or nothing is frozen. */
 int64_t freeze_engine_hold_left_us(const FreezeEngine *engine);
@@ -61,6 +65,6 @@ void freeze_engine_freeze(FreezeEngine *engine, const FreezeRequest *request, Fr
 void freeze_engine_thaw(FreezeEngine *engine, const char *command, FreezeEngineDone done,
                         void *user_data);
 
-/* For --thaw: thaws what the state file names, with a main loop of its own; the process's exit
- * status. Harmless while an agent runs: its own freezes have another end. */
+/* For --thaw: thaws what the state file names, with a main loop of its own, and leaves word for the
+ * next start; the process's exit status. What a running agent has frozen is left to it. */
 int freeze_engine_recover(const Config *config);

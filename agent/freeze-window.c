@@ -34,6 +34,9 @@ void freeze_window_free(FreezeWindow *window)
     if (!window)
         return;
     g_free(window->command);
+    g_free(window->thaw_command);
+    g_clear_pointer(&window->mounted, g_hash_table_unref);
+    g_clear_pointer(&window->not_covered, freeze_plan_free);
     g_clear_pointer(&window->plan, freeze_plan_free);
     g_clear_pointer(&window->freeze_hooks, g_ptr_array_unref);
     g_clear_pointer(&window->thaw_hooks, g_ptr_array_unref);
@@ -130,8 +133,11 @@ char *freeze_window_broken_reason(const FreezeWindow *window)
         return g_strdup_printf("the agent died: thawed at %s", when);
     case FREEZE_END_REQUESTED:
     case FREEZE_END_FAILED:
+    case FREEZE_END_RECOVERED:
         break;
     }
+    if (window->ended_by_agent)
+        return g_strdup_printf("the agent was ended: it thawed at %s", when);
     if (slot) {
         g_autofree char *name = freeze_slot_describe(slot);
         return g_strdup_printf("%s was thawed by somebody else during the hold", name);
@@ -195,6 +201,55 @@ GError *freeze_window_thaw_error(const FreezeWindow *window)
                      name, error_number ? g_strerror(error_number) : "the call has not returned");
 }
 
+static GHashTable *mounted_superblocks(const MountTable *mounts)
+{
+    GHashTable *devices = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+
+    for (unsigned i = 0; i < mounts->mounts->len; i++) {
+        const Mount *mount = g_ptr_array_index(mounts->mounts, i);
+        gint64 *device = g_new(gint64, 1);
+        *device = (gint64)mount->device;
+        g_hash_table_add(devices, device);
+    }
+    return devices;
+}
+
+static bool is_mounted(GHashTable *mounted, const FreezeTarget *target)
+{
+    gint64 device = (gint64)target->device;
+
+    return g_hash_table_contains(mounted, &device);
+}
+
+void freeze_window_set_plan(FreezeWindow *window, FreezePlan *plan, const MountTable *mounts)
+{
+    window->plan = plan;
+    window->mounted = mounted_superblocks(mounts);
+}
+
+void freeze_window_note_changes(FreezeWindow *window, const MountTable *mounts,
+                                FreezePlan *freezable)
+{
+    g_autoptr(GHashTable) mounted = mounted_superblocks(mounts);
+
+    for (unsigned i = 0; i < window->plan->targets->len; i++) {
+        const FreezeTarget *target = g_ptr_array_index(window->plan->targets, i);
+        if (!is_mounted(mounted, target))
+            log_warning(TOPIC, "%s (%s on %s) was unmounted during the hold", target->mount_point,
+                        target->fs_type, target->source);
+    }
+    for (unsigned i = freezable->targets->len; i-- > 0;) {
+        const FreezeTarget *target = g_ptr_array_index(freezable->targets, i);
+        if (is_mounted(window->mounted, target))
+            g_ptr_array_remove_index(freezable->targets, i);
+        else
+            log_warning(TOPIC,
+                        "%s (%s on %s) was mounted during the hold: this window does not cover it",
+                        target->mount_point, target->fs_type, target->source);
+    }
+    window->not_covered = freezable;
+}
+
 /* ---- the story ---- */
 
 #define WINDOW_LOG(window, moment, level, ...) \
@@ -203,6 +258,11 @@ GError *freeze_window_thaw_error(const FreezeWindow *window)
 static double in_ms(int64_t us)
 {
     return (double)us / 1000;
+}
+
+static char *filesystems(unsigned count)
+{
+    return g_strdup_printf("%u filesystem%s", count, count == 1 ? "" : "s");
 }
 
 static void log_skips(const FreezePlan *plan)
@@ -231,10 +291,10 @@ static void log_skips(const FreezePlan *plan)
 
 void freeze_window_log_plan(const FreezeWindow *window)
 {
-    log_info(TOPIC, "%s: freezing %u filesystem%s in %u wave%s, to be held at most %g s",
-             window->command, window->plan->targets->len,
-             window->plan->targets->len == 1 ? "" : "s", window->plan->waves,
-             window->plan->waves == 1 ? "" : "s",
+    g_autofree char *count = filesystems(window->plan->targets->len);
+
+    log_info(TOPIC, "%s: freezing %s in %u wave%s, to be held at most %g s", window->command, count,
+             window->plan->waves, window->plan->waves == 1 ? "" : "s",
              (double)window->options.hold_timeout_us / G_USEC_PER_SEC);
     log_skips(window->plan);
 }
@@ -243,7 +303,8 @@ static void log_frozen_slot(const FreezeWindow *window, const FreezeSlot *slot)
 {
     g_autofree char *name = freeze_slot_describe(slot);
 
-    if (slot->presync_us < 0)
+    if (slot->presync_us < 0 || (window->board->presync_timed_out &&
+                                 slot->presync_us >= window->options.presync_timeout_us))
         WINDOW_LOG(window, window->board->freezing_at, LOG_LEVEL_WARNING,
                    "pre-sync of %s was not over within %g s", name,
                    (double)window->options.presync_timeout_us / G_USEC_PER_SEC);
@@ -299,6 +360,7 @@ void freeze_window_log_freeze(const FreezeWindow *window)
 {
     const FreezeBoard *board = window->board;
     g_autoptr(GPtrArray) order = slots_in_order(board, by_frozen_at);
+    g_autofree char *count = filesystems(freeze_window_count(window, FREEZE_FROZEN));
 
     if (board->rcu_error != 0)
         WINDOW_LOG(window, board->freezing_at, LOG_LEVEL_WARNING,
@@ -314,8 +376,7 @@ void freeze_window_log_freeze(const FreezeWindow *window)
     }
     if (window->was_frozen)
         WINDOW_LOG(window, board->frozen_at, LOG_LEVEL_INFO,
-                   "FROZEN: %u filesystems in %.1f ms (pre-sync %.1f ms, freeze %.1f ms)",
-                   freeze_window_count(window, FREEZE_FROZEN),
+                   "FROZEN: %s in %.1f ms (pre-sync %.1f ms, freeze %.1f ms)", count,
                    in_ms(board->frozen_at - window->began_at),
                    in_ms(board->freezing_at - board->presync_at),
                    in_ms(board->frozen_at - board->freezing_at));
@@ -328,9 +389,12 @@ static void log_thawed_slot(const FreezeWindow *window, const FreezeSlot *slot)
 
     switch (outcome_of(slot)) {
     case FREEZE_THAWED:
-        WINDOW_LOG(window, slot->thawed_at, LOG_LEVEL_INFO,
-                   "thawed: %s, frozen for %.1f ms, thaw %.1f ms", name, held_ms,
-                   in_ms(slot->thaw_us));
+        if (slot->frozen_at == 0)
+            WINDOW_LOG(window, slot->thawed_at, LOG_LEVEL_INFO, "thawed: %s", name);
+        else
+            WINDOW_LOG(window, slot->thawed_at, LOG_LEVEL_INFO,
+                       "thawed: %s, frozen for %.1f ms, thaw %.1f ms", name, held_ms,
+                       in_ms(slot->thaw_us));
         break;
     case FREEZE_THAWED_BY_OTHERS:
         WINDOW_LOG(window, slot->thawed_at, LOG_LEVEL_ERROR,
@@ -353,16 +417,18 @@ static void log_thawed_slot(const FreezeWindow *window, const FreezeSlot *slot)
 void freeze_window_log_thaw(const FreezeWindow *window)
 {
     static const char *const causes[] = {
-        [FREEZE_END_REQUESTED] = "on request",
+        [FREEZE_END_REQUESTED] = "on request of ",
         [FREEZE_END_FAILED] = "because the freeze failed",
         [FREEZE_END_HOLD_TIMEOUT] = "by itself, because the hold-timeout passed without a thaw",
         [FREEZE_END_DAEMON_DIED] = "by the freezer process, because the agent died",
         [FREEZE_END_FREEZER_DIED] = "by a new freezer process, because the old one died",
+        [FREEZE_END_RECOVERED] = "what an earlier run left frozen",
     };
     const FreezeBoard *board = window->board;
     FreezeEnd end = (FreezeEnd)atomic_load(&board->end);
     g_autofree char *broken = freeze_window_broken_reason(window);
     g_autoptr(GPtrArray) order = slots_in_order(board, by_thawed_at);
+    g_autofree char *count = filesystems(freeze_window_count(window, FREEZE_THAWED));
 
     WINDOW_LOG(window, board->thawing_at,
                end == FREEZE_END_REQUESTED ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "thawing %s",
@@ -371,7 +437,7 @@ void freeze_window_log_thaw(const FreezeWindow *window)
         log_thawed_slot(window, g_ptr_array_index(order, i));
     if (window->was_frozen)
         WINDOW_LOG(window, board->thawed_at, broken ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO,
-                   "THAWED: %u filesystems, held for %.1f ms, window %s%s",
-                   freeze_window_count(window, FREEZE_THAWED), in_ms(freeze_window_held_us(window)),
-                   broken ? "broken: " : "intact", broken ? broken : "");
+                   "THAWED: %s, held for %.1f ms, window %s%s", count,
+                   in_ms(freeze_window_held_us(window)), broken ? "broken: " : "intact",
+                   broken ? broken : "");
 }

@@ -349,7 +349,7 @@ static void report_orphaned_window(Process *process)
             errno = 0; /* the state file below says it all the same */
         close(fd);
     }
-    state_file_mark_thawed(process->state_path);
+    state_file_mark_thawed(process->state_path, "its freezer process");
 }
 
 static void carry_out_window(Process *process, int board_fd)

@@ -44,6 +44,7 @@ struct Freezer {
     int *descriptors; /* the daemon's own, one per slot; -1 where it has none */
     bool window_open; /* news of FREEZE_PHASE_THAWED is still due */
     bool frozen_told;
+    const char *thawed_by; /* word to leave in the state file instead of removing it; else NULL */
     GPtrArray *old_boards; /* of FreezeBoard: ended windows with stragglers */
 };
 
@@ -54,7 +55,7 @@ static bool spawn(Freezer *freezer, GError **error);
 static bool has_straggler(const FreezeBoard *board)
 {
     for (unsigned i = 0; i < board->n_slots; i++)
-        if (freeze_outcome_needs_thaw(atomic_load(&board->slots[i].outcome)))
+        if (freeze_slot_is_unsettled(&board->slots[i]))
             return true;
     return false;
 }
@@ -104,7 +105,7 @@ static const FreezeSlot *find_straggler(const Freezer *freezer, const FreezePlan
     for (unsigned b = 0; b < freezer->old_boards->len; b++) {
         const FreezeBoard *board = g_ptr_array_index(freezer->old_boards, b);
         for (unsigned s = 0; s < board->n_slots; s++) {
-            if (!freeze_outcome_needs_thaw(atomic_load(&board->slots[s].outcome)))
+            if (!freeze_slot_is_unsettled(&board->slots[s]))
                 continue;
             for (unsigned t = 0; !plan || t < plan->targets->len; t++) {
                 const FreezeTarget *target = plan ? g_ptr_array_index(plan->targets, t) : NULL;
@@ -129,11 +130,31 @@ bool freezer_has_straggler(const Freezer *freezer, char **description)
 
     if (!slot && !freezer->window_open && freezer->board)
         for (unsigned i = 0; i < freezer->board->n_slots && !slot; i++)
-            if (freeze_outcome_needs_thaw(atomic_load(&freezer->board->slots[i].outcome)))
+            if (freeze_slot_is_unsettled(&freezer->board->slots[i]))
                 slot = &freezer->board->slots[i];
     if (slot && description)
         *description = freeze_slot_describe(slot);
     return slot != NULL;
+}
+
+static void settle_state_file(Freezer *freezer)
+{
+    if (freezer->thawed_by)
+        state_file_mark_thawed(freezer->state_path, freezer->thawed_by);
+    else
+        state_file_remove(freezer->state_path);
+}
+
+void freezer_leave_word(Freezer *freezer, const char *thawed_by)
+{
+    freezer->thawed_by = thawed_by;
+}
+
+void freezer_forget_stragglers(Freezer *freezer)
+{
+    drop_settled_boards(freezer);
+    if (!freezer->window_open && !freezer_has_straggler(freezer, NULL))
+        settle_state_file(freezer);
 }
 
 /* ---- the watchdog: a freezer process that does not answer is replaced ---- */
@@ -172,7 +193,8 @@ static void window_is_over(Freezer *freezer)
 {
     freezer->window_open = false;
     set_watchdog(freezer, -1);
-    state_file_remove(freezer->state_path);
+    if (!has_straggler(freezer->board))
+        settle_state_file(freezer);
     close_descriptors(freezer);
     freezer->news(FREEZE_PHASE_THAWED, freezer->user_data);
 }
@@ -285,7 +307,8 @@ static void replace(Freezer *freezer, int predecessor_pidfd)
         log_error("freeze", "%s", error->message);
     if (!freezer->window_open)
         return;
-    atomic_store(&freezer->board->end, FREEZE_END_FREEZER_DIED);
+    if (atomic_load(&freezer->board->end) != FREEZE_END_RECOVERED)
+        atomic_store(&freezer->board->end, FREEZE_END_FREEZER_DIED);
     if (!spawned || !hand_over_window(freezer, predecessor_pidfd)) {
         thaw_here(freezer);
         look_at_phase(freezer);
@@ -414,23 +437,23 @@ static bool check_ready(Freezer *freezer, const FreezePlan *plan, GError **error
     if (straggler) {
         g_autofree char *name = freeze_slot_describe(straggler);
         g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_AGAIN,
-                    "cannot freeze %s: an earlier freeze of it still sleeps in the kernel; it is "
-                    "thawed as soon as it returns",
+                    "cannot freeze %s: a call of an earlier freeze of it still sleeps in the "
+                    "kernel; it is thawed as soon as that returns",
                     name);
         return false;
     }
     return freezer->pid > 0 || spawn(freezer, error);
 }
 
-bool freezer_freeze(Freezer *freezer, const FreezePlan *plan, const FreezeOptions *options,
-                    GError **error)
+bool freezer_freeze(Freezer *freezer, const char *command, const FreezePlan *plan,
+                    const FreezeOptions *options, GError **error)
 {
     g_autoptr(GError) state_error = NULL;
 
     g_return_val_if_fail(!freezer->window_open, false);
     if (!check_ready(freezer, plan, error) || !install_board(freezer, plan, options, error))
         return false;
-    if (!state_file_write(freezer->state_path, plan, freezer->pid, &state_error))
+    if (!state_file_write(freezer->state_path, command, plan, freezer->pid, &state_error))
         log_warning("freeze",
                     "%s: should the agent and its freezer process die together, the next start "
                     "will not know what to thaw",
@@ -486,6 +509,7 @@ bool freezer_recover(Freezer *freezer, const StateFile *left, GError **error)
         return false;
     for (unsigned i = 0; i < freezer->board->n_slots; i++)
         atomic_store(&freezer->board->slots[i].outcome, FREEZE_THAWING);
+    atomic_store(&freezer->board->end, FREEZE_END_RECOVERED);
     restore_rcu(left->rcu_restore);
     int predecessor_pidfd = open_predecessor(left->freezer_pid);
     freezer->window_open = true;

@@ -30,10 +30,10 @@ Freezer *freezer_new(const char *state_path, FreezerNews news, void *user_data, 
 void freezer_free(Freezer *freezer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Freezer, freezer_free)
 
-/* Begins a window. False: nothing was begun, *error says why; one reason is that a call of an
- * earlier window still sleeps in the kernel for a filesystem of this plan. */
-bool freezer_freeze(Freezer *freezer, const FreezePlan *plan, const FreezeOptions *options,
-                    GError **error);
+/* Begins a window on behalf of a command. False: nothing was begun, *error says why; one reason is
+ * that a call of an earlier window still sleeps in the kernel for a filesystem of this plan. */
+bool freezer_freeze(Freezer *freezer, const char *command, const FreezePlan *plan,
+                    const FreezeOptions *options, GError **error);
 
 /* Ends the window under way, in whichever phase it is. */
 void freezer_thaw(Freezer *freezer);
@@ -47,3 +47,10 @@ const FreezeBoard *freezer_board(const Freezer *freezer);
 
 /* True when a call of an ended window still sleeps in the kernel; describes the filesystem then. */
 bool freezer_has_straggler(const Freezer *freezer, char **description);
+
+/* From now on the state file is kept after a thaw, with a word (static) who thawed, for the next
+ * start to tell the host: for ends that the host did not ask for. */
+void freezer_leave_word(Freezer *freezer, const char *thawed_by);
+
+/* Clears away after stragglers that have returned; until then the state file keeps naming them. */
+void freezer_forget_stragglers(Freezer *freezer);

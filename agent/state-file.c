@@ -5,6 +5,7 @@
 #include "platform/rcu.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -16,6 +17,8 @@ void state_file_free(StateFile *file)
     if (!file)
         return;
     g_clear_pointer(&file->plan, freeze_plan_free);
+    g_free(file->command);
+    g_free(file->thawed_by);
     g_free(file);
 }
 
@@ -50,11 +53,14 @@ static bool save(GKeyFile *keys, const char *path, GError **error)
     return g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0600, error);
 }
 
-bool state_file_write(const char *path, const FreezePlan *plan, pid_t freezer_pid, GError **error)
+bool state_file_write(const char *path, const char *command, const FreezePlan *plan,
+                      pid_t freezer_pid, GError **error)
 {
     g_autoptr(GKeyFile) keys = g_key_file_new();
     g_autofree char *directory = g_path_get_dirname(path);
 
+    g_key_file_set_string(keys, WINDOW, "command", command);
+    g_key_file_set_integer(keys, WINDOW, "agent-pid", getpid());
     g_key_file_set_integer(keys, WINDOW, "freezer-pid", freezer_pid);
     g_key_file_set_int64(keys, WINDOW, "began-at-us", g_get_real_time());
     g_key_file_set_integer(keys, WINDOW, "rcu-expedited", rcu_value());
@@ -101,6 +107,9 @@ StateFile *state_file_read(const char *path, GError **error)
         return NULL;
     }
     StateFile *file = g_new0(StateFile, 1);
+    file->command = g_key_file_get_string(keys, WINDOW, "command", NULL);
+    file->daemon_pid = g_key_file_get_integer(keys, WINDOW, "agent-pid", NULL);
+    file->thawed_by = g_key_file_get_string(keys, WINDOW, "thawed-by", NULL);
     file->freezer_pid = g_key_file_get_integer(keys, WINDOW, "freezer-pid", NULL);
     file->began_at_us = g_key_file_get_int64(keys, WINDOW, "began-at-us", NULL);
     file->thawed_at_us = g_key_file_get_int64(keys, WINDOW, "thawed-at-us", NULL);
@@ -124,13 +133,24 @@ StateFile *state_file_read(const char *path, GError **error)
     return file;
 }
 
-void state_file_mark_thawed(const char *path)
+bool state_file_is_in_use(const StateFile *file)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/status", (int)file->freezer_pid);
+    g_autofree char *parent = g_strdup_printf("\nPPid:\t%d\n", (int)file->daemon_pid);
+    g_autofree char *status = NULL;
+
+    return file->freezer_pid > 0 && file->daemon_pid > 1 &&
+           g_file_get_contents(path, &status, NULL, NULL) && strstr(status, parent) != NULL;
+}
+
+void state_file_mark_thawed(const char *path, const char *by)
 {
     g_autoptr(GKeyFile) keys = g_key_file_new();
 
     if (!g_key_file_load_from_file(keys, path, G_KEY_FILE_NONE, NULL))
         return;
     g_key_file_set_int64(keys, WINDOW, "thawed-at-us", g_get_real_time());
+    g_key_file_set_string(keys, WINDOW, "thawed-by", by);
     save(keys, path, NULL);
 }
 

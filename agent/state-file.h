@@ -16,7 +16,10 @@
  */
 typedef struct {
     bool thawed;          /* an orphaned freezer process, or --thaw, has thawed since */
+    char *command;        /* who asked for the freeze */
     pid_t freezer_pid;    /* the freezer process of that window */
+    pid_t daemon_pid;     /* the agent of that window */
+    char *thawed_by;      /* who has; NULL unless thawed */
     int64_t began_at_us;  /* CLOCK_REALTIME */
     int64_t thawed_at_us; /* CLOCK_REALTIME; 0 unless thawed */
     int rcu_restore;      /* what to put back into /sys/kernel/rcu_expedited; -1: nothing */
@@ -27,12 +30,17 @@ void state_file_free(StateFile *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(StateFile, state_file_free)
 
 /* Writes the file anew, creating its directory when it is missing. */
-bool state_file_write(const char *path, const FreezePlan *plan, pid_t freezer_pid, GError **error);
+bool state_file_write(const char *path, const char *command, const FreezePlan *plan,
+                      pid_t freezer_pid, GError **error);
 
 /* What the file tells; NULL without an error when there is none. */
 StateFile *state_file_read(const char *path, GError **error);
 
-/* Notes in an existing file that its filesystems have been thawed. */
-void state_file_mark_thawed(const char *path);
+/* Notes in an existing file that its filesystems have been thawed, and by whom. */
+void state_file_mark_thawed(const char *path, const char *by);
+
+/* True when the agent of that window still runs: its freezer process is alive and its child. Nobody
+ * else may thaw then. */
+bool state_file_is_in_use(const StateFile *file);
 
 void state_file_remove(const char *path);

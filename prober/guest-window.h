@@ -38,7 +38,7 @@ typedef struct {
     char *fs_type;
     char *device;
     char *uuid;
-    char *outcome; /* of the thaw: "thawed", "thawed-by-others", "thaw-failed" */
+    char *outcome; /* of the thaw: "thawed", "thawed-by-others", "thawing" */
     char *error_text;
     double presync_ms;
     double freeze_ms;

@@ -25,7 +25,8 @@ MKFS = {
     "btrfs": (["mkfs.btrfs", "-qf"], "128M"),
 }
 
-# Reads mount points from its standard input for as long as the test lives; then thaws them all.
+# Reads mount points from its standard input for as long as the test lives; then thaws them all, side
+# by side, since a thaw may sleep until another has been done.
 GUARD = """
 import select, subprocess, sys, time
 paths, deadline = [], time.monotonic() + float(sys.argv[1])
@@ -35,8 +36,8 @@ while time.monotonic() < deadline:
         if not line:
             break
         paths.append(line.strip())
-for path in reversed(paths):
-    subprocess.run(["timeout", "5", "fsfreeze", "-u", path], stderr=subprocess.DEVNULL)
+for path in paths:
+    subprocess.Popen(["fsfreeze", "-u", path], stderr=subprocess.DEVNULL)
 """
 
 
@@ -69,8 +70,9 @@ class Filesystems:
         return self
 
     def __exit__(self, *_):
-        for mount in reversed(self.mounts):
-            subprocess.run(["fsfreeze", "-u", mount], stderr=subprocess.DEVNULL, check=False)
+        thaws = [subprocess.Popen(["fsfreeze", "-u", mount], stderr=subprocess.DEVNULL)
+                 for mount in self.mounts]
+        wait_until(lambda: all(thaw.poll() is not None for thaw in thaws), "everything is thawed")
         for mount in reversed(self.mounts):
             wait_until(lambda m=mount: subprocess.run(["umount", m], stderr=subprocess.DEVNULL,
                                                       check=False).returncode == 0
