@@ -102,6 +102,20 @@ const char *freeze_outcome_name(FreezeOutcome outcome)
     return names[outcome];
 }
 
+const char *freeze_outcome_skip_reason(FreezeOutcome outcome)
+{
+    switch (outcome) {
+    case FREEZE_UNSUPPORTED:
+        return "its type cannot be frozen";
+    case FREEZE_BUSY:
+        return "somebody else had frozen it before; it is left to them";
+    case FREEZE_GONE:
+        return "it was unmounted meanwhile";
+    default:
+        return NULL;
+    }
+}
+
 bool freeze_outcome_needs_thaw(FreezeOutcome outcome)
 {
     return outcome == FREEZE_FREEZING || outcome == FREEZE_FROZEN || outcome == FREEZE_THAWING;

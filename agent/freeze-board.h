@@ -114,6 +114,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(FreezeBoard, freeze_board_unmap)
 /* "pending", "frozen", "thawed-by-others", ...: as quiesce-status and quiesce-thaw spell it. */
 const char *freeze_outcome_name(FreezeOutcome outcome);
 
+/* Why a filesystem of the plan was left alone after all, for people; NULL when it was not. */
+const char *freeze_outcome_skip_reason(FreezeOutcome outcome);
+
 /* True while the filesystem is, or may at any moment become, frozen by us. */
 bool freeze_outcome_needs_thaw(FreezeOutcome outcome);
 

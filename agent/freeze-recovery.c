@@ -17,10 +17,10 @@ static void note_broken_window(FreezeEngine *engine, const StateFile *left)
     g_autofree char *when = g_date_time_format(moment, "%Y-%m-%d %H:%M:%S UTC");
     bool in_order = g_strcmp0(left->thawed_by, WORD_OF_ORDERLY_END) == 0;
 
-    engine->broken_window =
-        g_strdup_printf("the agent %s while filesystems were frozen: they were thawed at %s by %s",
-                        in_order ? "was ended" : "died", when,
-                        left->thawed_by ? left->thawed_by : "the agent's next start");
+    engine->broken_window = g_strdup_printf(
+        in_order ? "the agent was ended while filesystems were frozen: they were thawed at %s by %s"
+                 : "the agent died while filesystems were frozen: they were thawed at %s by %s",
+        when, left->thawed_by ? left->thawed_by : "the agent's next start");
     log_error(TOPIC, "%s", engine->broken_window);
     if (!in_order) /* that one has its record already */
         freeze_history_add_lost(engine->history, left->command, left->began_at_us, moment_us,

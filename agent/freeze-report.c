@@ -79,12 +79,6 @@ static FreezeOutcome outcome_of(const FreezeSlot *slot)
 /* What the plan left out, and what turned out not to be freezable or frozen by others. */
 static void write_skipped(JsonWriter *writer, const FreezeWindow *window)
 {
-    static const char *const reasons[] = {
-        [FREEZE_UNSUPPORTED] = "its type cannot be frozen",
-        [FREEZE_BUSY] = "somebody else had frozen it before; it is left to them",
-        [FREEZE_GONE] = "it was unmounted meanwhile",
-    };
-
     json_writer_begin_array(writer, "skipped");
     for (unsigned i = 0; i < window->plan->skips->len; i++) {
         const FreezeSkip *skip = g_ptr_array_index(window->plan->skips, i);
@@ -92,9 +86,9 @@ static void write_skipped(JsonWriter *writer, const FreezeWindow *window)
     }
     for (unsigned i = 0; window->board && i < window->board->n_slots; i++) {
         const FreezeSlot *slot = &window->board->slots[i];
-        FreezeOutcome outcome = outcome_of(slot);
-        if (outcome < G_N_ELEMENTS(reasons) && reasons[outcome])
-            write_skip(writer, slot->mount_point, slot->fs_type, slot->source, reasons[outcome]);
+        const char *reason = freeze_outcome_skip_reason(outcome_of(slot));
+        if (reason)
+            write_skip(writer, slot->mount_point, slot->fs_type, slot->source, reason);
     }
     json_writer_end_array(writer);
 }

@@ -315,17 +315,13 @@ static void log_frozen_slot(const FreezeWindow *window, const FreezeSlot *slot)
 
 static void log_unfrozen_slot(const FreezeSlot *slot)
 {
-    static const char *const reasons[] = {
-        [FREEZE_UNSUPPORTED] = "its type cannot be frozen",
-        [FREEZE_BUSY] = "somebody else had frozen it before; it is left to them",
-        [FREEZE_GONE] = "it was unmounted meanwhile",
-    };
     FreezeOutcome outcome = outcome_of(slot);
+    const char *reason = freeze_outcome_skip_reason(outcome);
     g_autofree char *name = freeze_slot_describe(slot);
 
-    if (outcome < G_N_ELEMENTS(reasons) && reasons[outcome])
+    if (reason)
         log_write(outcome == FREEZE_BUSY ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, TOPIC,
-                  "not frozen: %s: %s", name, reasons[outcome]);
+                  "not frozen: %s: %s", name, reason);
 }
 
 static int compare_moments(int64_t a, int64_t b)

@@ -16,7 +16,7 @@ import subprocess
 import time
 from pathlib import Path
 
-BUILD = Path(os.environ.get("QUIESCED_BUILD", Path(__file__).resolve().parents[2] / "build"))
+BUILD = Path(os.environ.get("QUIESCED_BUILD", Path(__file__).resolve().parents[2] / "build")).resolve()
 QUIESCED = BUILD / "agent" / "quiesced"
 QEMU_GA = Path("/usr/sbin/qemu-ga")
 
@@ -155,7 +155,8 @@ class Agent:
         with open(self.output_path, "ab") as output:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                env={**os.environ, "QGA_CONF": str(self.config_path), **self.environment}, **popen)
+                env={**os.environ, "QGA_CONF": str(self.config_path), **self.environment},
+                **{"cwd": self.directory, **popen})  # where a core file may be left
 
     def start(self, *arguments, **options):
         """Starts the program and waits until it answers on its unix socket."""
