@@ -26,6 +26,14 @@ ROOT = HERE.parents[1]
 PROGRAMS = (
     "/usr/sbin/mke2fs", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.btrfs", "/usr/bin/btrfs",
 )
+# What the workshop adds: tools to build filesystems and what lies below them with.
+WORKSHOP_PROGRAMS = (
+    "/usr/sbin/dmsetup", "/usr/sbin/mdadm", "/usr/sbin/cryptsetup", "/usr/sbin/sfdisk",
+    "/usr/sbin/mkfs.f2fs", "/usr/sbin/mkfs.jfs", "/usr/sbin/mkfs.nilfs2", "/usr/sbin/mkfs.vfat",
+    "/usr/sbin/mkfs.exfat", "/usr/bin/mksquashfs", "/usr/bin/genisoimage", "/usr/bin/fuse2fs",
+)
+# glibc loads it when a thread is cancelled; ldd does not know.
+WORKSHOP_LIBRARIES = ("/lib/x86_64-linux-gnu/libgcc_s.so.1",)
 QEMU_GA = Path("/usr/sbin/qemu-ga")
 
 # A user's PATH may lack the folders of mkfs.
@@ -91,6 +99,20 @@ def build_kernel(output):
     return target
 
 
+def add_programs(files, programs):
+    """Adds programs and their libraries: name in the guest -> file here."""
+    for name, path in programs.items():
+        files[name] = path
+        for library in libraries(path):
+            files[merged(library)] = Path(library)
+
+
+def add_modules(files, kernel_folder, order):
+    for name in (kernel_folder / order).read_text().split():
+        files[f"usr/lib/modules/{name}"] = kernel_folder / name
+    files[f"usr/lib/modules/{order}"] = kernel_folder / order
+
+
 def guest_files(agents, kernel_folder):
     """What goes into the initramfs: name in the guest -> file here."""
     files = {
@@ -100,25 +122,34 @@ def guest_files(agents, kernel_folder):
         "usr/bin/busybox": Path("/bin/busybox"),
         "etc/os-release": Path("/etc/os-release"),
     }
-    for name in (kernel_folder / "order").read_text().split():
-        files[f"usr/lib/modules/{name}"] = kernel_folder / name
-    files["usr/lib/modules/order"] = kernel_folder / "order"
-
+    add_modules(files, kernel_folder, "order")
     programs = {name[1:]: Path(name) for name in PROGRAMS}
     programs.update({f"usr/sbin/{name}": path for name, path in agents.items()})
-    for name, path in programs.items():
-        files[name] = path
-        for library in libraries(path):
-            files[merged(library)] = Path(library)
+    add_programs(files, programs)
     return files
+
+
+def workshop_files(kernel_folder):
+    files = {}
+    add_modules(files, kernel_folder, "order.workshop")
+    missing = [name for name in WORKSHOP_PROGRAMS if not Path(name).exists()]
+    if missing:
+        raise GuestBuildError(f"{', '.join(missing)}: run packaging/install-packages guest")
+    add_programs(files, {name[1:]: Path(name) for name in WORKSHOP_PROGRAMS})
+    files.update({merged(name): Path(name) for name in WORKSHOP_LIBRARIES})
+    return files
+
+
+def add_files(archive, files):
+    for name, source in files.items():
+        executable = os.access(source, os.X_OK)
+        archive.add_file(name, source.read_bytes(), 0o755 if executable else 0o644)
 
 
 def write_initramfs(path, files):
     with open(path, "wb") as stream:
         archive = CpioWriter(stream)
-        for name, source in files.items():
-            executable = os.access(source, os.X_OK)
-            archive.add_file(name, source.read_bytes(), 0o755 if executable else 0o644)
+        add_files(archive, files)
         # The kernel opens it for init before devtmpfs is there.
         archive.add_character_device("dev/console", 5, 1)
         for folder in ("proc", "sys", "run", "tmp", "srv", "root"):
@@ -143,6 +174,23 @@ def build_initramfs(output, agents, kernel_folder):
     if not up_to_date(stamp, value):
         stamp.unlink(missing_ok=True)
         write_initramfs(target, files)
+        stamp.write_text(value)
+    return target
+
+
+def build_workshop(output, initramfs, kernel_folder):
+    """The initramfs with a second archive behind it, which the kernel unpacks over the first."""
+    target = output / "workshop.cpio"
+    stamp = output / "workshop.stamp"
+    files = workshop_files(kernel_folder)
+    value = digest(initramfs, *files.values(), Path(__file__), HERE / "cpio.py")
+    if not up_to_date(stamp, value):
+        stamp.unlink(missing_ok=True)
+        with open(target, "wb") as stream:
+            stream.write(initramfs.read_bytes())
+            archive = CpioWriter(stream)
+            add_files(archive, files)
+            archive.close()
         stamp.write_text(value)
     return target
 
@@ -180,8 +228,9 @@ def build_disks(output):
     return disks
 
 
-def build(build_folder):
-    """Builds what is not up to date; build_folder is Meson's, with the agent in it."""
+def build(build_folder, workshop=False):
+    """Builds what is not up to date; build_folder is Meson's, with the agent in it. The workshop is
+    for guests that make filesystems of their own; it takes longer to boot."""
     machine = os.uname().machine
     if machine != "x86_64":
         raise GuestBuildError(f"the guest is made of amd64 packages; this machine is {machine}")
@@ -194,6 +243,8 @@ def build(build_folder):
     agents = {name: path for name, path in candidates.items() if path.exists()}
     kernel_folder = build_kernel(output)
     initramfs = build_initramfs(output, agents, kernel_folder)
+    if workshop:
+        initramfs = build_workshop(output, initramfs, kernel_folder)
     return GuestImage(
         kernel_folder / "vmlinux", initramfs, build_disks(output), [*agents, "none"]
     )

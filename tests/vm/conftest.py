@@ -16,9 +16,10 @@ from guest import Guest
 BUILD = Path(os.environ.get("QUIESCED_BUILD", HERE.parents[1] / "build"))
 
 
-def boot(request, agent):
+def boot(request, agent, workshop=0):
     name = Path(request.node.name).stem.replace("[", "-").replace("]", "")
-    with Guest(BUILD, agent, logs=BUILD / "guest" / "logs" / f"{name}-{agent}") as guest:
+    logs = BUILD / "guest" / "logs" / f"{name}-{agent}"
+    with Guest(BUILD, agent, logs, workshop) as guest:
         yield guest
 
 
@@ -31,6 +32,12 @@ def quiesced_guest(request):
 def peer_guest(request):
     """With Debian's qemu-ga."""
     yield from boot(request, "qemu-ga")
+
+
+@pytest.fixture(scope="module")
+def workshop_guest(request):
+    """With quiesced, blank disks sda to sde, and what it takes to build filesystems on them."""
+    yield from boot(request, "quiesced", workshop=5)
 
 
 @pytest.fixture(scope="module", params=["quiesced", "qemu-ga"])

@@ -30,6 +30,7 @@ AGENT_DEVICE = {
 }
 SHELLS = 4
 BOOT_TIMEOUT = 120
+BLANK_BYTES = 1 << 30  # sparse
 
 # What the guest's mount points are, by mount order.
 MOUNT_POINTS = ("/srv/ext4", "/srv/xfs", "/srv/btrfs", "/srv/nested")
@@ -49,10 +50,13 @@ class Guest:
 
     agent      "quiesced", "qemu-ga", or "none"
     logs       folder that gets console.log and, at the end, agent.log; None: a temporary one
+    workshop   number of blank SCSI disks, sda and so on; more than 0 also brings the modules and
+               programs to build filesystems, and what lies below them, in the guest
     Attributes: agent_socket, qmp_socket (nobody else is connected there), pid, folder."""
 
-    def __init__(self, build_folder, agent="quiesced", logs=None):
-        self._image = build_guest.build(build_folder)
+    def __init__(self, build_folder, agent="quiesced", logs=None, workshop=0):
+        self._image = build_guest.build(build_folder, workshop > 0)
+        self._workshop = workshop
         if agent not in self._image.agents:
             raise GuestError(f"no {agent} to put into the guest: build it, or install its package")
         self._agent = agent
@@ -126,6 +130,17 @@ class Guest:
                 "-device", f"virtserialport,bus=shell-bus.0,chardev=shell{number},"
                 f"name=org.quiesced.shell.{number}",
             ]
+        if self._workshop:
+            command += ["-device", "virtio-scsi-pci,id=scsi"]
+        for number in range(self._workshop):
+            blank = self.folder / f"blank{number}.raw"
+            with open(blank, "wb") as image:
+                image.truncate(BLANK_BYTES)
+            command += [
+                "-drive", f"if=none,id=blank{number},file={blank},format=raw,cache=unsafe",
+                "-device", f"scsi-hd,bus=scsi.0,scsi-id={number},drive=blank{number},"
+                f"id=disk-blank{number}",
+            ]
         for fs_type, base in self._image.disks.items():
             overlay = self.folder / f"{fs_type}.qcow2"
             subprocess.run(
@@ -156,6 +171,9 @@ class Guest:
                 with self.agent() as agent:
                     agent.sync(timeout=deadline - time.monotonic())
             self.shell("true", timeout=deadline - time.monotonic())
+            if self._workshop:
+                self.shell("while read -r module; do insmod /lib/modules/$module || exit 1; "
+                           "done </lib/modules/order.workshop", timeout=120)
         except (OSError, TimeoutError) as error:
             raise GuestError(f"the guest does not come up: {error}\n{self.evidence()}") from error
         self.boot_seconds = time.monotonic() - start

@@ -16,6 +16,13 @@ MODULES = (
     "virtio_pci", "virtio_blk", "virtio_console",
     "crc32c_generic", "ext4", "xfs", "btrfs", "loop",
 )
+# What only the guest with the workshop loads, besides.
+WORKSHOP_MODULES = (
+    "virtio_scsi", "sd_mod",
+    "dm-mod", "dm-crypt", "xts", "ecb", "algif_skcipher", "md-mod", "raid1",
+    "crc32_generic", "f2fs", "jfs", "nilfs2", "nls_ascii", "nls_cp437", "nls_utf8", "vfat", "exfat",
+    "isofs", "squashfs", "overlay", "fuse",
+)
 
 
 class KernelError(Exception):
@@ -110,7 +117,7 @@ def load_order(available, wanted):
 
 def unpack(deb, target):
     """Fills target with `vmlinux`, the modules, and `order`, which lists them as they are to be
-    loaded."""
+    loaded; `order.workshop` lists those of the workshop that are not in `order`."""
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
@@ -121,7 +128,10 @@ def unpack(deb, target):
             for path in Path(folder).glob("lib/modules/*/kernel/**/*.ko")
         }
         order = load_order(available, MODULES)
-        for path in order:
+        workshop = [path for path in load_order(available, MODULES + WORKSHOP_MODULES)
+                    if path not in order]
+        for path in order + workshop:
             shutil.copy(path, target)
-        (target / "order").write_text("".join(f"{path.name}\n" for path in order))
+        for name, listed in ("order", order), ("order.workshop", workshop):
+            (target / name).write_text("".join(f"{path.name}\n" for path in listed))
         (target / "vmlinux").write_bytes(uncompressed(image.read_bytes()))
