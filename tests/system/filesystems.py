@@ -6,7 +6,7 @@
         ...
 
 A filesystem that stays frozen would take the test, and the machine's next sync, with it: a guard
-process thaws all of them when the test's process ends or GUARD_SECONDS are over."""
+process thaws all of them when the test's process ends or its time is over."""
 
 import os
 import shutil
@@ -58,12 +58,12 @@ def is_writable(mount_point):
 
 
 class Filesystems:
-    def __init__(self, directory=None):
+    def __init__(self, directory=None, guard_seconds=GUARD_SECONDS):
         # Not below pytest's tmp_path: its clean-up must never meet a frozen mount.
         self.directory = Path(directory or tempfile.mkdtemp(prefix="quiesced-test-"))
         self.mounts = []
         self.guard = subprocess.Popen(
-            ["/usr/bin/python3", "-c", GUARD, str(GUARD_SECONDS)], stdin=subprocess.PIPE,
+            ["/usr/bin/python3", "-c", GUARD, str(guard_seconds)], stdin=subprocess.PIPE,
             text=True, start_new_session=True)
 
     def __enter__(self):
