@@ -2,6 +2,7 @@
 #include "agent/freeze-engine-internal.h"
 
 #include "agent/config.h"
+#include "agent/freeze-story.h"
 #include "agent/log.h"
 #include "platform/block-stack.h"
 #include "platform/mount-table.h"
@@ -159,7 +160,7 @@ static void step_plan(FreezeEngine *engine)
         return;
     }
     freeze_window_set_plan(engine->window, plan, mounts);
-    freeze_window_log_plan(engine->window);
+    freeze_story_log_plan(engine->window);
     hooks_run_freeze(engine->hooks, engine->config->hook_failure_aborts, freeze_hooks_done, engine);
 }
 
@@ -176,7 +177,7 @@ static void everything_is_frozen(FreezeEngine *engine)
     }
     window->was_frozen = true;
     engine->state = FREEZE_STATE_FROZEN;
-    freeze_window_log_freeze(window);
+    freeze_story_log_freeze(window);
     answer(&engine->freeze_waiter, window, NULL);
 }
 
@@ -299,8 +300,8 @@ static void everything_is_thawed(FreezeEngine *engine)
     if (!window->was_frozen && !engine->recovering && (!asked_for || engine->thaw_wanted))
         engine->freeze_error = freeze_window_freeze_error(window);
     if (!window->was_frozen)
-        freeze_window_log_freeze(window);
-    freeze_window_log_thaw(window);
+        freeze_story_log_freeze(window);
+    freeze_story_log_thaw(window);
     if (engine->freeze_error)
         log_error(TOPIC, "%s", engine->freeze_error->message);
     note_changes(engine);

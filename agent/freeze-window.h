@@ -67,8 +67,3 @@ void freeze_window_note_changes(FreezeWindow *window, const MountTable *mounts,
 
 /* Keeps a copy of hook results. */
 void freeze_window_keep_hooks(GPtrArray **kept, const GPtrArray *results);
-
-/* The story for the log, with the times at which things happened. */
-void freeze_window_log_plan(const FreezeWindow *window);
-void freeze_window_log_freeze(const FreezeWindow *window);
-void freeze_window_log_thaw(const FreezeWindow *window);
