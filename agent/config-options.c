@@ -56,8 +56,8 @@ static const Option options_table[] = {
     {'r', "retry-path", no_argument, .key = "retry-path", .value = "true",
      .help = "wait for the device when it is missing or vanishes"},
     {'c', "config", required_argument, .parameter = "=FILE",
-     .help = "key file; default: $QGA_CONF, else the first that exists of\n" QUIESCED_SYSCONFDIR
-             "/quiesced/quiesced.conf and /etc/qemu/qemu-ga.conf"},
+     .help = "key file; default: $QGA_CONF, else /etc/qemu/qemu-ga.conf and,\n"
+             "over it, " QUIESCED_SYSCONFDIR "/quiesced/quiesced.conf"},
     {0, "show-plan", no_argument, .action = CONFIG_ACTION_SHOW_PLAN,
      .help = "print what a freeze would freeze, in which order, and what not and\n"
              "why; touches nothing"},

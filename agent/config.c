@@ -12,9 +12,10 @@
 #define DEFAULT_VIRTIO_PATH "/dev/virtio-ports/org.qemu.guest_agent.0"
 #define DEFAULT_SERIAL_PATH "/dev/ttyS0"
 
+/* In this order, so that ours has the last word. */
 static const char *const default_files[] = {
-    QUIESCED_SYSCONFDIR "/quiesced/quiesced.conf",
     "/etc/qemu/qemu-ga.conf",
+    QUIESCED_SYSCONFDIR "/quiesced/quiesced.conf",
 };
 
 static Config *config_new(void)
@@ -45,17 +46,20 @@ void config_free(Config *config)
 }
 
 /* A file that somebody named must be there; the default ones may be absent. */
-static const char *choose_file(const ConfigOptions *options)
+static GStrv choose_files(const ConfigOptions *options)
 {
-    if (options->config_path != NULL)
-        return options->config_path;
+    g_autoptr(GStrvBuilder) files = g_strv_builder_new();
     const char *environment = g_getenv("QGA_CONF");
-    if (environment != NULL && *environment != '\0')
-        return environment;
-    for (size_t i = 0; i < G_N_ELEMENTS(default_files); i++)
-        if (g_file_test(default_files[i], G_FILE_TEST_EXISTS))
-            return default_files[i];
-    return NULL;
+    if (options->config_path != NULL) {
+        g_strv_builder_add(files, options->config_path);
+    } else if (environment != NULL && *environment != '\0') {
+        g_strv_builder_add(files, environment);
+    } else {
+        for (size_t i = 0; i < G_N_ELEMENTS(default_files); i++)
+            if (g_file_test(default_files[i], G_FILE_TEST_EXISTS))
+                g_strv_builder_add(files, default_files[i]);
+    }
+    return g_strv_builder_end(files);
 }
 
 /* The daemon leaves the working directory, and SIGHUP opens files anew long after. */
@@ -79,8 +83,9 @@ static bool complete_path(Config *config, GError **error)
     };
     if (config->path == NULL)
         config->path = g_strdup(defaults[config->method]);
-    /* A socket that was handed over needs no name: sd_listen_fds(3). */
-    if (config->path == NULL && g_getenv("LISTEN_FDS") == NULL) {
+    /* A socket that was handed over needs no name: sd_listen_fds(3). A thaw needs no host. */
+    if (config->path == NULL && g_getenv("LISTEN_FDS") == NULL &&
+        config->action != CONFIG_ACTION_THAW) {
         g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
                     "this method has no default path: name one with --path or the key 'path'");
         return false;
@@ -111,20 +116,20 @@ static bool complete(Config *config, GError **error)
     return complete_path(config, error);
 }
 
-static bool load_file(Config **config, const ConfigOptions *options, GError **error)
+static bool load_files(Config *config, const ConfigOptions *options, GError **error)
 {
-    g_autoptr(GError) file_error = NULL;
-    const char *path = choose_file(options);
-    if (path == NULL || config_file_load(*config, path, &file_error))
-        return true;
-    if (options->action != CONFIG_ACTION_THAW) {
-        g_propagate_error(error, g_steal_pointer(&file_error));
-        return false;
+    g_auto(GStrv) files = choose_files(options);
+    for (char **file = files; *file != NULL; file++) {
+        g_autoptr(GError) file_error = NULL;
+        if (config_file_load(config, *file, &file_error))
+            continue;
+        if (options->action != CONFIG_ACTION_THAW) {
+            g_propagate_error(error, g_steal_pointer(&file_error));
+            return false;
+        }
+        /* A guest must not stay frozen because of a typing error in its configuration. */
+        log_warning("config", "%s; thawing without the rest of this file", file_error->message);
     }
-    /* A guest must not stay frozen because of a typing error in its configuration. */
-    log_warning("config", "%s; thawing with the defaults", file_error->message);
-    config_free(*config);
-    *config = config_new();
     return true;
 }
 
@@ -134,14 +139,14 @@ Config *config_load(int argc, char **argv, GError **error)
     if (options == NULL)
         return NULL;
     g_autoptr(Config) config = config_new();
+    config->action = options->action;
     bool answers_at_once = options->action == CONFIG_ACTION_HELP ||
                            options->action == CONFIG_ACTION_VERSION ||
                            options->action == CONFIG_ACTION_LIST_COMMANDS;
     if (!answers_at_once &&
-        (!load_file(&config, options, error) || !config_options_apply(options, config, error) ||
+        (!load_files(config, options, error) || !config_options_apply(options, config, error) ||
          !complete(config, error)))
         return NULL;
-    config->action = options->action;
     return g_steal_pointer(&config);
 }
 

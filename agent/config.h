@@ -10,9 +10,9 @@
 #include <stdint.h>
 
 /*
- * Options from the key file and the command line, qemu-ga's and our own. Key file: -c, else
- * $QGA_CONF, else SYSCONFDIR/quiesced/quiesced.conf, else /etc/qemu/qemu-ga.conf, the last two only
- * if they exist. Lists of file and command line add up; for all else the command line wins.
+ * Options from key files and the command line, qemu-ga's and our own. Key file: -c, else $QGA_CONF,
+ * else both /etc/qemu/qemu-ga.conf and SYSCONFDIR/quiesced/quiesced.conf, as far as they exist.
+ * Lists add up; for all else the later file wins over the earlier, and the command line over both.
  * Source: ../shared/protocol/README.md, "Command line and files that a drop-in keeps".
  */
 #define CONFIG_LOG_SYSLOG "syslog" /* as log_file */
@@ -65,8 +65,8 @@ struct Config {
 };
 
 /* Errors name what is wrong and where: FILE:LINE and key, or the option. With --help, --version and
- * --block-rpcs=help no file is read. With --thaw a broken file is only a warning. Relative paths
- * become absolute. */
+ * --block-rpcs=help no file is read. With --thaw a broken file is only a warning, and no path is
+ * needed. Relative paths become absolute. */
 Config *config_load(int argc, char **argv, GError **error);
 void config_free(Config *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)

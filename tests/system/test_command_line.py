@@ -326,7 +326,7 @@ def test_show_plan_needs_no_daemon_and_touches_no_file_of_it(agent):
     (["quiesced/quiesced.conf"], "/quiesced/quiesced.conf"),
     (["qemu/qemu-ga.conf", "quiesced/quiesced.conf"], "/quiesced/quiesced.conf"),
 ], ids=str)
-def test_without_a_name_the_first_default_file_that_exists_is_read(files, expected):
+def test_without_a_name_both_default_files_are_read_and_ours_wins(files, expected):
     config_h = (BUILD / "build-config.h").read_text(encoding="utf-8")
     sysconfdir = re.search(r'QUIESCED_SYSCONFDIR "(.*)"', config_h)[1]
     # In a mount namespace of its own: this machine's /etc stays as it is.
@@ -334,9 +334,10 @@ def test_without_a_name_the_first_default_file_that_exists_is_read(files, expect
     script += f"mkdir {sysconfdir}/quiesced && mkdir -p /etc/qemu && mount -t tmpfs none /etc/qemu"
     for name in files:
         folder = sysconfdir if name.startswith("quiesced") else "/etc"
-        script += f" && printf '[general]\\nstatedir=/{name}\\n' >{folder}/{name}"
+        script += f" && printf '[general]\\nstatedir=/{name}\\nblock-rpcs={name}\\n' >{folder}/{name}"
     result = subprocess.run(
         ["unshare", "--mount", "sh", "-c", f"{script} && unset QGA_CONF && exec {QUIESCED} -D"],
         capture_output=True, text=True, timeout=TIMEOUT, check=False)
     assert result.returncode == 0, result.stderr
     assert f"statedir={expected}\n" in result.stdout
+    assert f"block-rpcs={','.join(files)}\n" in result.stdout

@@ -216,6 +216,14 @@ START_TEST(thawing_works_with_a_broken_key_file_and_anything_else_does_not)
 }
 END_TEST
 
+START_TEST(thawing_uses_what_a_broken_key_file_says_before_the_error)
+{
+    write_key_file("[general]\nstatedir=/elsewhere\nmethod=unix-listen\nfoo=1\n");
+    g_autoptr(Config) config = load_well("--thaw");
+    ck_assert_str_eq(config->state_dir, "/elsewhere");
+}
+END_TEST
+
 START_TEST(every_key_of_the_file_is_read)
 {
     write_key_file("# comment\n"
@@ -450,6 +458,7 @@ int main(void)
     tcase_add_loop_test(tcase, an_action_is_recognised, 0, G_N_ELEMENTS(actions));
     tcase_add_test(tcase, help_and_version_work_with_a_broken_key_file);
     tcase_add_test(tcase, thawing_works_with_a_broken_key_file_and_anything_else_does_not);
+    tcase_add_test(tcase, thawing_uses_what_a_broken_key_file_says_before_the_error);
     tcase_add_test(tcase, every_key_of_the_file_is_read);
     tcase_add_test(tcase, the_command_line_wins_over_the_file);
     tcase_add_test(tcase, lists_of_file_and_command_line_add_up);
