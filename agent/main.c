@@ -74,12 +74,14 @@ static int run(const Config *config)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(Daemonize) background = NULL;
-    bool ok = open_log(config, &error) &&
+    bool has_log = open_log(config, &error);
+    bool ok = has_log &&
               ((background = daemonize(config->daemonize, &error)) != NULL || error == NULL) &&
               serve(config, background, &error);
     if (!ok)
         log_error(TOPIC, "%s", error->message);
-    if (!ok && choose_sink(config) != LOG_SINK_STDERR)
+    /* A log that did not open is standard error. */
+    if (!ok && has_log && choose_sink(config) != LOG_SINK_STDERR)
         daemonize_failed(background, error->message);
     log_close();
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;

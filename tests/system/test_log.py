@@ -168,7 +168,8 @@ def test_a_log_that_cannot_be_opened_at_start_is_an_error(agent):
     agent.log_path = Path("/nonexistent/log")
     agent.spawn()
     assert agent.wait() == 1
-    assert "cannot open the log file /nonexistent/log: No such file or directory" in agent.output
+    assert agent.output.count(
+        "cannot open the log file /nonexistent/log: No such file or directory") == 1
 
 
 @pytest.mark.parametrize("pair", [os.pipe, socket.socketpair], ids=["pipe", "journal-like-socket"])
