@@ -182,6 +182,8 @@ static void write_empty_thaw_members(JsonWriter *writer)
     json_writer_number(writer, "held-ms", 0);
     json_writer_begin_array(writer, "filesystems");
     json_writer_end_array(writer);
+    json_writer_begin_array(writer, "not-covered");
+    json_writer_end_array(writer);
 }
 
 void freeze_report_write_thaw(JsonWriter *writer, const char *name, const FreezeWindow *window)

@@ -2,9 +2,11 @@
 """quiesce-probe with real agents on this machine's kernel, and with a real QEMU's monitor.
 Loop-mounted filesystems only, never all: what is "the guest" here is the machine itself."""
 
+import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from agent import QEMU_GA, QUIESCED, Agent, wait_until
@@ -49,6 +51,10 @@ def arguments(agent, *mount_points, hold=1):
     for mount_point in mount_points:
         words += ["--mountpoint", mount_point]
     return words
+
+
+def device_of(mount_point):
+    return run_tool("findmnt", "-no", "SOURCE", mount_point).strip()
 
 
 def wait_until_frozen(writer):
@@ -156,6 +162,103 @@ def test_freeze_status_and_thaw_with_a_real_agent(agent, filesystems):
     assert thawed.json["agent"]["quiesced"] == agent.is_quiesced
     assert ("intact" in thawed.json["window"]) == agent.is_quiesced
     assert run("status", *common).json["state"] == "thawed"
+
+
+# ---- what quiesced remembers
+
+@pytest.fixture(name="quiesced")
+def quiesced_fixture(tmp_path, filesystems):  # the filesystems outlive the agent
+    with Agent(tmp_path) as agent:
+        # Nothing of this machine's own, even if somebody leaves out --mountpoint.
+        agent.configure(f"[freeze]\ninclude-mountpoints={filesystems.directory}/*\n")
+        yield agent
+
+
+def probe_quiesced(agent, verb, *words):
+    return run(verb, "--socket", agent.socket_path, *words)
+
+
+def test_the_history_tells_intact_windows_from_broken_and_failed_ones(quiesced, filesystems):
+    mount_point = filesystems.add("data")
+    hook = quiesced.directory / "hook"
+    hook.write_text(f"#!/bin/sh\ntest ! -e {hook}.fails\n", encoding="utf-8")
+    hook.chmod(0o755)
+    quiesced.start(f"-F{hook}")
+    quiesced.hang_up()
+    assert probe_quiesced(quiesced, "history").output == "nothing has been frozen yet\n"
+    for broken in (False, True):
+        frozen = probe_quiesced(quiesced, "freeze", "--mountpoint", mount_point)
+        assert frozen.status == 0, frozen
+        if broken:
+            run_tool("fsfreeze", "-u", mount_point)
+        assert probe_quiesced(quiesced, "thaw").status == 0
+    Path(f"{hook}.fails").touch()
+    assert probe_quiesced(quiesced, "freeze", "--mountpoint", mount_point).status == ERROR
+
+    rows = [re.split("  +", line)
+            for line in probe_quiesced(quiesced, "history").output.splitlines()]
+    assert rows[0] == ["when (UTC)", "who froze", "filesystems", "held", "window", "because"]
+    assert all(re.fullmatch(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d", row[0]) for row in rows[1:])
+    assert [row[1:3] + row[-2:] for row in rows[1:]] == [
+        ["quiesce-freeze", "1", rows[1][3], "intact"],
+        ["quiesce-freeze", "1", "BROKEN",
+         f"{mount_point} (ext4 on {device_of(mount_point)}) was thawed by somebody else during the "
+         "hold"],
+        ["quiesce-freeze", "0", "failed", rows[3][-1]]]
+    assert str(hook) in rows[3][-1]
+
+    last = probe_quiesced(quiesced, "history", "--count", 1, "--json").json["windows"]
+    assert len(last) == 1 and str(hook) in last[0]["error"]
+    assert probe_quiesced(quiesced, "history", "--count", 65).status == ERROR
+
+
+def test_the_history_outlives_the_agent(quiesced, filesystems):
+    mount_point = filesystems.add("data")
+    quiesced.start()
+    quiesced.hang_up()
+    probe_quiesced(quiesced, "freeze", "--mountpoint", mount_point)
+    probe_quiesced(quiesced, "thaw")
+    before = probe_quiesced(quiesced, "history", "--json").json["windows"]
+    quiesced.stop()
+    quiesced.start()
+    quiesced.hang_up()
+    assert probe_quiesced(quiesced, "history", "--json").json["windows"] == before != []
+
+
+def test_the_log_is_read_while_the_guest_and_the_log_file_are_frozen(quiesced, filesystems):
+    mount_point = filesystems.add("data")
+    quiesced.log_path = mount_point / "log"
+    quiesced.start()
+    quiesced.hang_up()
+    probe_quiesced(quiesced, "freeze", "--mountpoint", mount_point)
+    frozen = probe_quiesced(quiesced, "log", "--json")
+    lines = probe_quiesced(quiesced, "log", "--lines", 3).output.splitlines()
+    probe_quiesced(quiesced, "thaw")
+    assert any("FROZEN: 1 filesystem" in line for line in frozen.json["lines"]), frozen
+    assert len(lines) == 3
+    assert "FROZEN: 1 filesystem" in quiesced.log_path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("verb", ["history", "log"])
+def test_an_agent_that_remembers_nothing_is_named(agent, verb):
+    agent.start()
+    agent.hang_up()
+    result = probe_quiesced(agent, verb)
+    assert result.status == (0 if agent.is_quiesced else ERROR), result
+    assert ("only quiesced can answer this" in result.errors) != agent.is_quiesced
+
+
+def test_a_freeze_and_a_thaw_that_have_nothing_to_do_say_so(agent, filesystems):
+    mount_point = filesystems.add("data")
+    agent.start()
+    agent.hang_up()
+    assert probe_quiesced(agent, "thaw").output.split() == ["thawed", "nothing", "was", "frozen"]
+    none = probe_quiesced(agent, "freeze", "--mountpoint", "/nowhere")
+    assert none.status == ERROR and "nothing was frozen" in none.errors, none
+    assert probe_quiesced(agent, "freeze", "--mountpoint", mount_point).status == 0
+    again = probe_quiesced(agent, "freeze", "--mountpoint", mount_point)
+    assert again.status == ERROR and "the guest is frozen already" in again.errors, again
+    assert probe_quiesced(agent, "thaw").status == 0
 
 
 # ---- QEMU's own monitor
