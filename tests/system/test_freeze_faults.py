@@ -7,6 +7,7 @@ freezes `outer` (fsfreeze -f), whatever writes to `inner`'s device sleeps in the
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from agent import CommandError, wait_until
@@ -336,3 +337,39 @@ def test_a_host_cannot_stretch_the_hold_beyond_what_the_administrator_allows(age
     reply = agent.call("quiesce-freeze", mountpoints=[str(mount_point)], hold_timeout_ms=0)
     assert reply["hold-timeout-ms"] == 2000
     assert agent.call("guest-fsfreeze-thaw") == 1
+
+
+def test_a_freezer_process_that_stops_answering_is_replaced(agent, filesystems):
+    mount_point = filesystems.add("one")
+    agent.start()
+    agent.call("quiesce-freeze", mountpoints=[str(mount_point)], hold_timeout_ms=500)
+    freezer = agent.freezer_pid()
+    os.kill(freezer, signal.SIGSTOP)
+    wait_until(lambda: is_writable(mount_point), "a new freezer process has thawed", 60)
+    assert agent.freezer_pid() not in (None, freezer)
+    with pytest.raises(CommandError, match="the freezer process died"):
+        agent.call("guest-fsfreeze-thaw")
+
+
+@pytest.mark.skipif(not Path("/sys/fs/cgroup/pids").exists(),
+                    reason="needs the pids controller of control groups v1")
+def test_a_daemon_that_cannot_fork_thaws_by_itself(agent, filesystems):
+    mount_point = filesystems.add("one")
+    agent.start()
+    freeze(agent, mount_point)
+    group = Path(f"/sys/fs/cgroup/pids/quiesced-test-{os.getpid()}")
+    group.mkdir()
+    try:
+        (group / "cgroup.procs").write_text(str(agent.pid), encoding="ascii")
+        (group / "pids.max").write_text("1", encoding="ascii")
+        os.kill(agent.freezer_pid(), signal.SIGKILL)
+        wait_until(lambda: is_writable(mount_point), "thawed without a freezer process")
+        agent.wait_for_log("cannot fork the freezer process")
+        (group / "pids.max").write_text("max", encoding="ascii")
+        with pytest.raises(CommandError, match="the freezer process died"):
+            agent.call("guest-fsfreeze-thaw")
+        assert freeze(agent, mount_point) == 1
+        assert agent.call("guest-fsfreeze-thaw") == 1
+    finally:
+        agent.stop()
+        group.rmdir()

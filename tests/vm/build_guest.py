@@ -31,6 +31,7 @@ WORKSHOP_PROGRAMS = (
     "/usr/sbin/dmsetup", "/usr/sbin/mdadm", "/usr/sbin/cryptsetup", "/usr/sbin/sfdisk",
     "/usr/sbin/mkfs.f2fs", "/usr/sbin/mkfs.jfs", "/usr/sbin/mkfs.nilfs2", "/usr/sbin/mkfs.vfat",
     "/usr/sbin/mkfs.exfat", "/usr/bin/mksquashfs", "/usr/bin/genisoimage", "/usr/bin/fuse2fs",
+    "/usr/bin/socat",
 )
 # glibc loads it when a thread is cancelled; ldd does not know.
 WORKSHOP_LIBRARIES = ("/lib/x86_64-linux-gnu/libgcc_s.so.1",)

@@ -22,6 +22,7 @@ WORKSHOP_MODULES = (
     "dm-mod", "dm-crypt", "xts", "ecb", "algif_skcipher", "md-mod", "raid1",
     "crc32_generic", "f2fs", "jfs", "nilfs2", "nls_ascii", "nls_cp437", "nls_utf8", "vfat", "exfat",
     "isofs", "squashfs", "overlay", "fuse",
+    "vsock", "vsock_loopback",
 )
 
 
