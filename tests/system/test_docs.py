@@ -276,6 +276,22 @@ def test_the_manual_page_has_the_members_of_every_json_object(tmp_path):
         assert members(value) <= documented_members(), verb
 
 
+def tests_by_name():
+    """The names of all tests, those in Python and those in C."""
+    sources = "".join(path.read_text(encoding="utf-8") for pattern in ("*/test_*.py", "*/test-*.c")
+                      for path in (ROOT / "tests").glob(pattern))
+    return set(re.findall(r"^(?:def |START_TEST\()(\w+)", sources, re.MULTILINE))
+
+
+def test_each_guarantee_names_a_test_and_each_test_that_is_named_exists():
+    text = (ROOT / "docs/guarantees.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in text.splitlines()
+            if re.match(r"\|(?! fault \||---)", line)]
+    named = [re.findall(r"`(\w+)`", row[-1]) for row in rows]
+    assert len(rows) > 25 and all(len(row) == 3 for row in rows) and all(named)
+    assert {name for names in named for name in names} - tests_by_name() == set()
+
+
 def test_what_the_texts_link_to_is_there():
     texts = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]
     links = [(text, link) for text in texts
