@@ -22,6 +22,7 @@ static bool fill_slot(FreezeSlot *slot, const FreezeTarget *target, GError **err
     slot->device = target->device;
     slot->mount_id = target->mount_id;
     slot->namespace_pid = target->namespace_pid;
+    slot->namespace_inode = target->namespace_inode;
     slot->wave = target->wave;
     slot->presync_us = slot->freeze_us = slot->thaw_us = -1;
     return true;

@@ -67,6 +67,7 @@ typedef struct {
     dev_t device;
     int mount_id; /* 0: unknown */
     pid_t namespace_pid;
+    uint64_t namespace_inode; /* 0: unknown */
     unsigned wave;
 
     /* Progress. */

@@ -3,6 +3,7 @@
 
 #include "platform/freeze-ioctl.h"
 #include "platform/fs-uuid.h"
+#include "platform/mount-table.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -69,13 +70,24 @@ static bool lies_on_slot(int fd, const FreezeSlot *slot)
     return stx.stx_mnt_id == (uint64_t)slot->mount_id;
 }
 
+/* The process through which the plan saw the namespace may have ended since, a hook can take its
+ * time, while the namespace lives on in others. */
+static pid_t namespace_process(const FreezeSlot *slot)
+{
+    pid_t found = slot->namespace_inode != 0
+                      ? mount_table_find_process(slot->namespace_inode, slot->namespace_pid)
+                      : 0;
+
+    return found != 0 ? found : slot->namespace_pid;
+}
+
 static int open_mount_point(const FreezeSlot *slot)
 {
     char path[PATH_MAX + 32] = "";
     const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 
     if (slot->namespace_pid)
-        g_snprintf(path, sizeof path, "/proc/%d/root", (int)slot->namespace_pid);
+        g_snprintf(path, sizeof path, "/proc/%d/root", (int)namespace_process(slot));
     g_strlcat(path, slot->mount_point, sizeof path);
     int fd = open(path, flags | O_DIRECTORY);
     if (fd < 0 && errno == ENOTDIR)

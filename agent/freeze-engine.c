@@ -143,7 +143,7 @@ static FreezePlan *make_plan(const FreezeEngine *engine, char **requested, Mount
 {
     const FreezeRules *rules = &engine->config->rules;
 
-    *mounts = mount_table_read(rules->other_namespaces, error);
+    *mounts = mount_table_read(true, error);
     g_autoptr(BlockStack) stack = *mounts ? block_stack_read(*mounts, error) : NULL;
     return stack ? freeze_plan_build(*mounts, stack, rules, (const char *const *)requested, error)
                  : NULL;

@@ -86,7 +86,7 @@ static void print_skips(const FreezePlan *plan)
 
 bool show_plan(const Config *config, GError **error)
 {
-    g_autoptr(MountTable) mounts = mount_table_read(config->rules.other_namespaces, error);
+    g_autoptr(MountTable) mounts = mount_table_read(true, error);
     if (mounts == NULL)
         return false;
     g_autoptr(BlockStack) stack = block_stack_read(mounts, error);

@@ -43,6 +43,7 @@ static void put_target(GKeyFile *keys, const FreezeTarget *target, unsigned inde
     g_key_file_set_uint64(keys, group, "device", target->device);
     g_key_file_set_integer(keys, group, "mount-id", target->mount_id);
     g_key_file_set_integer(keys, group, "namespace-pid", target->namespace_pid);
+    g_key_file_set_uint64(keys, group, "namespace-inode", target->namespace_inode);
     g_key_file_set_integer(keys, group, "wave", (int)target->wave);
 }
 
@@ -84,6 +85,7 @@ static FreezeTarget *get_target(GKeyFile *keys, const char *group)
     target->device = g_key_file_get_uint64(keys, group, "device", NULL);
     target->mount_id = g_key_file_get_integer(keys, group, "mount-id", NULL);
     target->namespace_pid = g_key_file_get_integer(keys, group, "namespace-pid", NULL);
+    target->namespace_inode = g_key_file_get_uint64(keys, group, "namespace-inode", NULL);
     target->wave = (unsigned)g_key_file_get_integer(keys, group, "wave", NULL);
     target->aliases = g_ptr_array_new_with_free_func(g_free);
     return target;

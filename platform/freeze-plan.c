@@ -87,8 +87,7 @@ static void choose_mount(Candidate *candidate, GHashTable *reach_by_mount)
 }
 
 /* One candidate per superblock, in the order of their first mounts. */
-static GPtrArray *collect_candidates(const MountTable *mounts, GHashTable *reach_by_mount,
-                                     bool other_namespaces)
+static GPtrArray *collect_candidates(const MountTable *mounts, GHashTable *reach_by_mount)
 {
     g_autoptr(GHashTable) by_device = g_hash_table_new(g_int64_hash, g_int64_equal);
     GPtrArray *candidates = g_ptr_array_new_with_free_func(candidate_free);
@@ -98,8 +97,6 @@ static GPtrArray *collect_candidates(const MountTable *mounts, GHashTable *reach
         guint64 device = mount->device;
         Candidate *candidate = g_hash_table_lookup(by_device, &device);
 
-        if (mount->namespace_pid != 0 && !other_namespaces)
-            continue;
         if (!candidate) {
             candidate = g_new0(Candidate, 1);
             candidate->device = mount->device;
@@ -200,10 +197,21 @@ static const char *nature_reason(const Candidate *candidate)
     return NULL;
 }
 
+static bool is_mounted_here(const Candidate *candidate)
+{
+    for (guint i = 0; i < candidate->mounts->len; i++)
+        if (((const Mount *)g_ptr_array_index(candidate->mounts, i))->namespace_pid == 0)
+            return true;
+    return false;
+}
+
 static const char *skip_reason(const FreezeRules *rules, const Candidate *candidate)
 {
     const char *reason = nature_reason(candidate);
 
+    if (!reason && !rules->other_namespaces && !is_mounted_here(candidate))
+        reason = "mounted only in another mount namespace, excluded by other-namespaces of the "
+                 "configuration";
     if (!reason)
         reason = rules_reason(rules, candidate);
     if (!reason && candidate->reach.hidden)
@@ -388,8 +396,7 @@ FreezePlan *freeze_plan_build(const MountTable *mounts, const BlockStack *stack,
     const FreezeRules *effective = rules ? rules : &no_rules;
     g_autoptr(FreezePlan) plan = freeze_plan_new();
     g_autoptr(GHashTable) reach_by_mount = mount_path_reach(mounts);
-    g_autoptr(GPtrArray) candidates =
-        collect_candidates(mounts, reach_by_mount, effective->other_namespaces);
+    g_autoptr(GPtrArray) candidates = collect_candidates(mounts, reach_by_mount);
     g_autoptr(SuperblockGraph) graph = superblock_graph_new(mounts, stack);
     g_autoptr(GHashTable) wanted =
         requested ? resolve_requested(plan, candidates, reach_by_mount, requested) : NULL;

@@ -11,6 +11,10 @@
 /*
  * What is to be frozen, in which order, and what is left out and why. Pure: tables in, plan out, no
  * system call (../shared/design.md, "The freeze engine", steps 1 and 2).
+ *
+ * The mount table should show every namespace whatever the rules say: a filesystem that is left out
+ * may be what two others lie on each other by, or the only one that shows where a third can be
+ * opened.
  */
 
 /* Rules of the administrator (key file, group [freeze]); each list is NULL-terminated or NULL, and

@@ -196,3 +196,20 @@ MountTable *mount_table_read(bool other_namespaces, GError **error)
         return NULL;
     return g_steal_pointer(&table);
 }
+
+pid_t mount_table_find_process(guint64 namespace_inode, pid_t preferred)
+{
+    g_autoptr(GArray) pids = NULL;
+    char name[16];
+
+    g_snprintf(name, sizeof name, "%d", preferred);
+    if (namespace_inode_of(name) == namespace_inode)
+        return preferred;
+    pids = list_pids(NULL);
+    for (guint i = 0; pids && i < pids->len; i++) {
+        g_snprintf(name, sizeof name, "%d", g_array_index(pids, pid_t, i));
+        if (namespace_inode_of(name) == namespace_inode)
+            return g_array_index(pids, pid_t, i);
+    }
+    return 0;
+}

@@ -40,3 +40,8 @@ bool mount_table_add_file(MountTable *table, const char *mountinfo_path, pid_t n
  * process under /proc lives in (each namespace once). A namespace that vanishes while it is read is
  * left out. */
 MountTable *mount_table_read(bool other_namespaces, GError **error);
+
+/* A process that lives in the mount namespace with this inode number (Mount.namespace_inode), by
+ * preference the given one, which may have ended and its number may be another's by now; 0 when
+ * there is none left. */
+pid_t mount_table_find_process(guint64 namespace_inode, pid_t preferred);

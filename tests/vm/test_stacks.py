@@ -112,6 +112,33 @@ def test_a_stopped_fuse_server_delays_no_freeze(zoo, agent):
         zoo.shell("kill -CONT $(pidof fuse2fs)")
 
 
+def test_a_filesystem_of_another_namespace_is_frozen_before_the_one_below_it(zoo, agent):
+    zoo.shell("""
+        truncate -s 16M /zoo/volume/private.img
+        /usr/sbin/mke2fs -q -F -t ext4 /zoo/volume/private.img
+        mkdir -p /zoo/private
+        cat >/run/private <<'END'
+mount -t ext4 -o loop /zoo/volume/private.img /zoo/private || exit
+echo $$ >/run/private.pid
+exec sleep 1000
+END
+        setsid unshare -m sh /run/private </dev/null >/dev/null 2>&1 3>&- &
+        while ! [ -s /run/private.pid ]; do sleep 0.1; done""")
+    try:
+        zoo.shell("! mountpoint -q /zoo/private")
+        with CallTrace(zoo) as trace:
+            reply = agent.call("quiesce-freeze", timeout=120)
+            assert trace.counts() == (len(EVERYTHING) + 1, 0)
+        waves = {entry["mountpoint"]: entry["wave"] for entry in reply["filesystems"]}
+        assert set(waves) == EVERYTHING | {"/zoo/private"}
+        assert waves["/zoo/private"] < waves["/zoo/volume"]
+        zoo.shell("kill -9 $(cat /run/private.pid)")
+        assert agent.call("guest-fsfreeze-thaw", timeout=120) == len(EVERYTHING) + 1
+        writes_to(zoo, EVERYTHING)
+    finally:
+        zoo.run("kill -9 $(cat /run/private.pid)")
+
+
 def test_the_plan_can_be_read_beforehand(zoo):
     lines = [line.split() for line in zoo.shell("quiesced --show-plan").splitlines()]
     waves = {words[2]: int(words[1]) for words in lines if words[0] == "wave"}
