@@ -34,6 +34,7 @@ typedef struct {
     int timer_fd;
     int daemon_pidfd;
     int rcu_fd;
+    int rcu_open_error; /* errno; valid when there is no rcu_fd */
     const char *state_path;
     bool daemon_gone;
     int predecessor_pidfd; /* announced for the next window to adopt; else -1 */
@@ -257,20 +258,20 @@ static bool presync(Process *process)
 
 static void restore_rcu(Process *process)
 {
-    rcu_switch_restore(process->rcu_fd, atomic_exchange(&process->board->rcu_restore, -1));
+    /* Forgotten only once it is done: the successor of a process that dies in between does it. */
+    rcu_switch_restore(process->rcu_fd, atomic_load(&process->board->rcu_restore));
+    atomic_store(&process->board->rcu_restore, -1);
 }
 
 static void expedite_rcu(Process *process)
 {
-    int previous = -1;
+    FreezeBoard *board = process->board;
 
-    if (!process->board->options.expedite_rcu)
+    if (!board->options.expedite_rcu)
         return;
-    if (process->rcu_fd < 0)
-        process->board->rcu_error = ENOENT;
-    else
-        process->board->rcu_error = rcu_switch_expedite(process->rcu_fd, &previous);
-    atomic_store(&process->board->rcu_restore, previous);
+    board->rcu_error = process->rcu_fd >= 0
+                           ? rcu_switch_expedite(process->rcu_fd, &board->rcu_restore)
+                           : process->rcu_open_error;
 }
 
 static bool freeze_waves(Process *process)
@@ -477,6 +478,7 @@ void freezer_process_run(int socket_fd, int phase_fd, pid_t daemon_pid, const ch
     process.timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     process.daemon_pidfd = (int)syscall(SYS_pidfd_open, daemon_pid, 0);
     process.rcu_fd = rcu_switch_open();
+    process.rcu_open_error = errno;
     serve(&process);
     _exit(0);
 }

@@ -17,18 +17,20 @@ static int write_digit(int fd, int value)
     return pwrite(fd, &digit, 1, 0) == 1 ? 0 : errno;
 }
 
-int rcu_switch_expedite(int fd, int *previous)
+int rcu_switch_expedite(int fd, _Atomic int *previous)
 {
     char digit;
 
     *previous = -1;
+    errno = 0;
     if (pread(fd, &digit, 1, 0) != 1)
         return errno ? errno : EIO;
     if (digit != '0')
         return 0;
+    *previous = 0;
     int error_number = write_digit(fd, 1);
-    if (error_number == 0)
-        *previous = 0;
+    if (error_number != 0)
+        *previous = -1;
     return error_number;
 }
 

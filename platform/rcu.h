@@ -12,8 +12,9 @@
 int rcu_switch_open(void);
 
 /* Turns expediting on. *previous becomes what the switch held, or -1 when it was on already and
- * there is nothing to put back. Returns 0 or a positive errno. */
-int rcu_switch_expedite(int fd, int *previous);
+ * there is nothing to put back; before the switch is turned, so that whoever can read *previous can
+ * put it back should this process end right there. Returns 0 or a positive errno. */
+int rcu_switch_expedite(int fd, _Atomic int *previous);
 
 /* Puts the switch back; previous -1 does nothing. Returns 0 or a positive errno. */
 int rcu_switch_restore(int fd, int previous);
