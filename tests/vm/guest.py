@@ -166,7 +166,7 @@ class Guest:
             time.sleep(0.02)
         try:
             # A request waits in QEMU until the guest opens the port.
-            self._free_shells = [ShellClient(self._shell_socket(n)) for n in range(SHELLS)]
+            self._free_shells = [ShellClient.connect(self._shell_socket(n)) for n in range(SHELLS)]
             if self._agent != "none":
                 with self.agent() as agent:
                     agent.sync(timeout=deadline - time.monotonic())
@@ -187,11 +187,11 @@ class Guest:
 
     def agent(self):
         """A connection to the agent; close it, for the port takes one at a time."""
-        return AgentClient(self.agent_socket)
+        return AgentClient.connect(self.agent_socket)
 
     def qmp(self):
         """A QMP connection of the tests' own; one at a time."""
-        return QmpClient(self.folder / "harness.sock")
+        return QmpClient.connect(self.folder / "harness.sock")
 
     def run(self, command, timeout=60):
         """Runs a shell command in the guest: exit status and output. One that overruns its time

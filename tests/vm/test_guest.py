@@ -4,9 +4,9 @@
 import time
 
 import pytest
-from clients import CallError
 from guest import MOUNT_POINTS
 from waiting import wait_until_all_grow
+from wire import CommandError
 from writers import Writers
 
 DISKS = {"ext4", "xfs", "btrfs"}
@@ -87,6 +87,6 @@ def test_half_a_request_left_behind_does_not_disturb_the_next_host(any_guest):
 
 
 def test_an_unknown_command_is_an_error_of_its_own_class(agent):
-    with pytest.raises(CallError) as raised:
+    with pytest.raises(CommandError) as raised:
         agent.call("guest-nope")
-    assert raised.value.answer["class"] == "CommandNotFound"
+    assert raised.value.error_class == "CommandNotFound"

@@ -13,7 +13,7 @@ STALL_TIMEOUT = 30
 
 def flood(agent):
     """Sends requests, reading no reply, until nothing more is taken for a while."""
-    stream = agent._socket
+    stream = agent.stream
     stream.settimeout(5)
     try:
         while True:
@@ -46,20 +46,20 @@ def test_a_host_that_stops_reading_loses_its_replies_and_the_port_is_resynchroni
         request = {"execute": "guest-sync-delimited", "arguments": {"id": 4711}}
         received = b""
         deadline = time.monotonic() + 120
-        agent._socket.settimeout(1)
+        agent.stream.settimeout(1)
         asked = False
         while b"\xff" not in received:
             assert time.monotonic() < deadline, "no delimiter from the agent"
             try:
-                received += agent._socket.recv(1 << 20)
+                received += agent.stream.recv(1 << 20)
             except (TimeoutError, socket.timeout):
-                agent._socket.sendall(b"\xff" + json.dumps(request).encode() + b"\n")
+                agent.stream.sendall(b"\xff" + json.dumps(request).encode() + b"\n")
                 asked = True
         assert asked
         before, _, after = received.partition(b"\xff")
         assert before.endswith(b"\n")
         while b"\n" not in after:
-            after += agent._socket.recv(4096)
+            after += agent.stream.recv(4096)
         assert json.loads(after.partition(b"\n")[0]) == {"return": 4711}
 
     with guest.agent() as agent:
@@ -77,4 +77,4 @@ def test_replies_to_a_host_that_left_do_not_reach_the_next(guest):
     wait_until(lambda: is_at_rest(guest), "the agent is through with it")
     with guest.agent() as agent:
         agent.send(b'{"execute": "guest-sync", "arguments": {"id": 5}}')
-        assert json.loads(agent.receive_line(time.monotonic() + 60)) == {"return": 5}
+        assert json.loads(agent.receive_line(60)) == {"return": 5}

@@ -1,16 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Waiting for a condition, never for a time."""
 
-import time
+import wire
 
 
 def wait_until(condition, what, timeout=60):
-    """Returns condition()'s first true value; after the timeout (seconds) the test has failed."""
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
-        time.sleep(0.05)
-    return value
+    """With the patience that an emulated guest needs."""
+    return wire.wait_until(condition, what, timeout)
 
 
 def wait_until_all_grow(read, by, what, timeout=60):
