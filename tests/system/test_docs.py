@@ -276,11 +276,11 @@ def test_the_manual_page_has_the_members_of_every_json_object(tmp_path):
         assert members(value) <= documented_members(), verb
 
 
-def tests_by_name():
-    """The names of all tests, those in Python and those in C."""
+def names_of_tests():
+    """Of all tests, those in Python and those in C."""
     sources = "".join(path.read_text(encoding="utf-8") for pattern in ("*/test_*.py", "*/test-*.c")
                       for path in (ROOT / "tests").glob(pattern))
-    return set(re.findall(r"^(?:def |START_TEST\()(\w+)", sources, re.MULTILINE))
+    return set(re.findall(r"^(?:def (?=test_)|START_TEST\()(\w+)", sources, re.MULTILINE))
 
 
 def test_each_guarantee_names_a_test_and_each_test_that_is_named_exists():
@@ -289,7 +289,7 @@ def test_each_guarantee_names_a_test_and_each_test_that_is_named_exists():
             if re.match(r"\|(?! fault \||---)", line)]
     named = [re.findall(r"`(\w+)`", row[-1]) for row in rows]
     assert len(rows) > 25 and all(len(row) == 3 for row in rows) and all(named)
-    assert {name for names in named for name in names} - tests_by_name() == set()
+    assert {name for names in named for name in names} - names_of_tests() == set()
 
 
 def test_what_the_texts_link_to_is_there():
