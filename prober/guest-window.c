@@ -59,6 +59,7 @@ GuestWindow *guest_window_new(void)
     window->hold_timeout_ms = -1;
     window->filesystems = g_ptr_array_new_with_free_func(filesystem_free);
     window->skips = g_ptr_array_new_with_free_func(skip_free);
+    window->not_covered = g_ptr_array_new_with_free_func(skip_free);
     window->hooks = g_ptr_array_new_with_free_func(hook_free);
     return window;
 }
@@ -71,6 +72,7 @@ void guest_window_free(GuestWindow *window)
     g_free(window->broken_reason);
     g_ptr_array_unref(window->filesystems);
     g_ptr_array_unref(window->skips);
+    g_ptr_array_unref(window->not_covered);
     g_ptr_array_unref(window->hooks);
     g_free(window);
 }
@@ -154,9 +156,9 @@ static void take_hooks(GuestWindow *window, json_object *reply, const char *even
     }
 }
 
-static void take_skips(GuestWindow *window, json_object *reply)
+static void take_skips(GPtrArray *skips, json_object *reply, const char *name)
 {
-    json_object *list = json_field_array(reply, "skipped");
+    json_object *list = json_field_array(reply, name);
 
     for (size_t i = 0; i < json_field_length(list, GUEST_WINDOW_MAX_LIST); i++) {
         json_object *element = json_object_array_get_idx(list, i);
@@ -165,7 +167,7 @@ static void take_skips(GuestWindow *window, json_object *reply)
         skip->fs_type = g_strdup(json_field_string(element, "type"));
         skip->device = g_strdup(json_field_string(element, "device"));
         skip->reason = g_strdup(json_field_string(element, "reason"));
-        g_ptr_array_add(window->skips, skip);
+        g_ptr_array_add(skips, skip);
     }
 }
 
@@ -194,7 +196,7 @@ bool guest_window_take_freeze(GuestWindow *window, json_object *reply)
         json_field_number(element, "presync-ms", &filesystem->presync_ms);
         json_field_number(element, "freeze-ms", &filesystem->freeze_ms);
     }
-    take_skips(window, reply);
+    take_skips(window->skips, reply, "skipped");
     take_hooks(window, reply, "freeze");
     return true;
 }
@@ -229,6 +231,7 @@ bool guest_window_take_thaw(GuestWindow *window, json_object *reply)
     window->broken_reason = g_strdup(broken_reason);
     for (size_t i = 0; i < json_field_length(list, GUEST_WINDOW_MAX_LIST); i++)
         take_thawed_filesystem(window, json_object_array_get_idx(list, i));
+    take_skips(window->not_covered, reply, "not-covered");
     take_hooks(window, reply, "thaw");
     return true;
 }

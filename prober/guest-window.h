@@ -51,7 +51,7 @@ typedef struct {
     char *mount_point;
     char *fs_type;
     char *device;
-    char *reason;
+    char *reason; /* NULL in a list that has only one reason */
 } WindowSkip;
 
 typedef struct {
@@ -86,6 +86,7 @@ typedef struct {
 
     GPtrArray *filesystems; /* of WindowFilesystem */
     GPtrArray *skips;       /* of WindowSkip */
+    GPtrArray *not_covered; /* of WindowSkip: mounted during the hold */
     GPtrArray *hooks;       /* of WindowHook */
 } GuestWindow;
 

@@ -63,11 +63,11 @@ static void write_filesystems(JsonWriter *writer, const GuestWindow *window)
     json_writer_end_array(writer);
 }
 
-static void write_skips(JsonWriter *writer, const GuestWindow *window)
+static void write_skips(JsonWriter *writer, const char *name, const GPtrArray *skips)
 {
-    json_writer_begin_array(writer, "skipped");
-    for (unsigned i = 0; i < window->skips->len; i++) {
-        const WindowSkip *skip = g_ptr_array_index(window->skips, i);
+    json_writer_begin_array(writer, name);
+    for (unsigned i = 0; i < skips->len; i++) {
+        const WindowSkip *skip = g_ptr_array_index(skips, i);
         json_writer_begin_object(writer, NULL);
         json_writer_optional_string(writer, "mountpoint", skip->mount_point);
         json_writer_optional_string(writer, "type", skip->fs_type);
@@ -113,7 +113,8 @@ void render_json_window(JsonWriter *writer, const GuestWindow *window)
     json_writer_number(writer, "thaw-ms", (double)window->thaw_us / 1000);
     if (window->detailed) {
         write_filesystems(writer, window);
-        write_skips(writer, window);
+        write_skips(writer, "skipped", window->skips);
+        write_skips(writer, "not-covered", window->not_covered);
         write_hooks(writer, window);
     }
     json_writer_end_object(writer);

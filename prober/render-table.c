@@ -66,6 +66,22 @@ static void print_skips(const GuestWindow *window, bool colour)
     print_table(table, shown, colour);
 }
 
+/* Whatever they are: they could have been frozen, and were not. */
+static void print_not_covered(const GuestWindow *window, bool colour)
+{
+    static const char *const headings[] = {"mounted in the hold", "type", "device", "", NULL};
+    g_autoptr(TextTable) table = text_table_new(headings);
+
+    for (unsigned i = 0; i < MIN(window->not_covered->len, MAX_ROWS); i++) {
+        const WindowSkip *skip = g_ptr_array_index(window->not_covered, i);
+        text_table_cell(table, skip->mount_point);
+        text_table_cell(table, skip->fs_type);
+        text_table_cell(table, skip->device);
+        text_table_cell_tone(table, TERMINAL_DOUBT, "was not frozen");
+    }
+    print_table(table, window->not_covered->len, colour);
+}
+
 static void print_hooks(const GuestWindow *window, bool colour)
 {
     static const char *const headings[] = {"hook", "event", ">took", "ended", NULL};
@@ -135,6 +151,7 @@ void render_table_thaw(const GuestWindow *window, bool colour)
         print_line("window", TERMINAL_BAD, colour,
                    g_strdup_printf("broken: %s", window->broken_reason));
     print_filesystems(window, colour);
+    print_not_covered(window, colour);
     print_hooks(window, colour);
 }
 
@@ -235,6 +252,7 @@ void render_table_verify(const VerifyReport *report, const char *guest_name, boo
                        (double)window->thaw_us / 1000));
     print_filesystems(window, colour);
     print_skips(window, colour);
+    print_not_covered(window, colour);
     print_hooks(window, colour);
     if (report->watch)
         print_devices(report->watch, colour);

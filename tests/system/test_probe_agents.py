@@ -239,6 +239,21 @@ def test_the_log_is_read_while_the_guest_and_the_log_file_are_frozen(quiesced, f
     assert "FROZEN: 1 filesystem" in quiesced.log_path.read_text(encoding="utf-8")
 
 
+def test_a_thaw_shows_what_was_mounted_during_the_hold(quiesced, filesystems):
+    mount_point = filesystems.add("data")
+    quiesced.start()
+    quiesced.hang_up()
+    for words in ([], ["--json"]):
+        probe_quiesced(quiesced, "freeze", "--mountpoint", mount_point)
+        late = filesystems.add(f"late{len(words)}", size="16M")
+        result = probe_quiesced(quiesced, "thaw", *words)
+        if words:
+            assert str(late) in [f["mountpoint"] for f in result.json["window"]["not-covered"]]
+        else:
+            assert re.search(rf"^{late} +ext4 +/dev/loop\d+ +was not frozen$", result.output,
+                             re.MULTILINE), result
+
+
 @pytest.mark.parametrize("verb", ["history", "log"])
 def test_an_agent_that_remembers_nothing_is_named(agent, verb):
     agent.start()
