@@ -12,6 +12,7 @@
 typedef struct {
     FreezeEngineDone done;
     void *user_data;
+    bool wants_changes; /* to be done once window->not_covered is filled in */
 } Waiter;
 
 struct FreezeEngine {
@@ -35,6 +36,9 @@ struct FreezeEngine {
     char *broken_window; /* what the next thaw is to be told, once */
     guint straggler_source;
     bool recovering; /* the window under way is what an earlier run left */
+
+    guint record_source; /* the last window is still to be put into the history; else 0 */
+    GError *record_error;
 };
 
 /* How the state file names an agent that was ended while frozen. */

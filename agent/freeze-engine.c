@@ -138,22 +138,21 @@ static void freeze_hooks_done(const GPtrArray *results, const GError *error, voi
 }
 
 /* requested NULL: everything that can be frozen. */
-static FreezePlan *make_plan(const FreezeEngine *engine, char **requested, MountTable **mounts,
-                             GError **error)
+static FreezePlan *plan_of(const FreezeEngine *engine, char **requested, const MountTable *mounts,
+                           GError **error)
 {
-    const FreezeRules *rules = &engine->config->rules;
+    g_autoptr(BlockStack) stack = block_stack_read(mounts, error);
 
-    *mounts = mount_table_read(true, error);
-    g_autoptr(BlockStack) stack = *mounts ? block_stack_read(*mounts, error) : NULL;
-    return stack ? freeze_plan_build(*mounts, stack, rules, (const char *const *)requested, error)
+    return stack ? freeze_plan_build(mounts, stack, &engine->config->rules,
+                                     (const char *const *)requested, error)
                  : NULL;
 }
 
 static void step_plan(FreezeEngine *engine)
 {
-    g_autoptr(MountTable) mounts = NULL;
     GError *error = NULL;
-    FreezePlan *plan = make_plan(engine, engine->requested, &mounts, &error);
+    g_autoptr(MountTable) mounts = mount_table_read(true, &error);
+    FreezePlan *plan = mounts ? plan_of(engine, engine->requested, mounts, &error) : NULL;
 
     if (!plan) {
         fail_freeze(engine, error);
@@ -205,6 +204,59 @@ static void release_log(FreezeEngine *engine)
         engine->straggler_source = g_timeout_add(STRAGGLER_POLL_MS, stragglers_left, engine);
 }
 
+/* The plan, which knows what can be frozen, is dear: it is made only when something is new. */
+static void note_changes(FreezeEngine *engine)
+{
+    FreezeWindow *window = engine->window;
+    g_autoptr(GError) error = NULL;
+
+    if (!window->was_frozen || window->not_covered)
+        return;
+    g_autoptr(MountTable) mounts = mount_table_read(true, &error);
+    FreezePlan *freezable = NULL;
+    if (mounts)
+        freezable = freeze_window_knows_all(window, mounts) ? freeze_plan_new()
+                                                            : plan_of(engine, NULL, mounts, &error);
+    if (freezable)
+        freeze_window_note_changes(window, mounts, freezable);
+    else
+        log_warning(TOPIC, "cannot tell what was mounted during the hold: %s", error->message);
+}
+
+static bool changes_are_awaited(const FreezeEngine *engine)
+{
+    for (unsigned i = 0; i < engine->thaw_waiters->len; i++)
+        if (g_array_index(engine->thaw_waiters, Waiter, i).wants_changes)
+            return true;
+    return false;
+}
+
+/* ---- the record, made when the host has its answer: it takes longer than a thaw ---- */
+
+static void keep_record(FreezeEngine *engine)
+{
+    if (engine->record_source == 0)
+        return;
+    g_source_remove(engine->record_source);
+    engine->record_source = 0;
+    note_changes(engine);
+    freeze_history_add(engine->history, engine->window, engine->record_error,
+                       !freezer_has_straggler(engine->freezer, NULL));
+    g_clear_error(&engine->record_error);
+}
+
+static gboolean record_is_due(void *data)
+{
+    keep_record(data);
+    return G_SOURCE_REMOVE;
+}
+
+static void put_off_record(FreezeEngine *engine, const GError *error)
+{
+    engine->record_error = error ? g_error_copy(error) : NULL;
+    engine->record_source = g_idle_add_full(G_PRIORITY_DEFAULT, record_is_due, engine, NULL);
+}
+
 static void window_is_over(FreezeEngine *engine)
 {
     FreezeWindow *window = engine->window;
@@ -218,9 +270,10 @@ static void window_is_over(FreezeEngine *engine)
     } else {
         g_free(broken);
     }
+    if (changes_are_awaited(engine))
+        note_changes(engine);
     if (!engine->recovering)
-        freeze_history_add(engine->history, window, freeze_error,
-                           !freezer_has_straggler(engine->freezer, NULL));
+        put_off_record(engine, freeze_error);
     engine->recovering = false;
     engine->state = FREEZE_STATE_THAWED;
     g_clear_pointer(&engine->requested, g_strfreev);
@@ -278,20 +331,6 @@ static gboolean canaries_settled(void *data)
     return G_SOURCE_REMOVE;
 }
 
-static void note_changes(FreezeEngine *engine)
-{
-    g_autoptr(MountTable) mounts = NULL;
-    g_autoptr(GError) error = NULL;
-
-    if (!engine->window->was_frozen)
-        return;
-    FreezePlan *freezable = make_plan(engine, NULL, &mounts, &error);
-    if (freezable)
-        freeze_window_note_changes(engine->window, mounts, freezable);
-    else
-        log_warning(TOPIC, "cannot tell what was mounted during the hold: %s", error->message);
-}
-
 static void everything_is_thawed(FreezeEngine *engine)
 {
     FreezeWindow *window = engine->window;
@@ -304,7 +343,6 @@ static void everything_is_thawed(FreezeEngine *engine)
     freeze_story_log_thaw(window);
     if (engine->freeze_error)
         log_error(TOPIC, "%s", engine->freeze_error->message);
-    note_changes(engine);
     release_log(engine);
     engine->state = FREEZE_STATE_THAWING;
     if (!engine->canary) {
@@ -341,6 +379,7 @@ void freeze_engine_freeze(FreezeEngine *engine, const FreezeRequest *request, Fr
                           void *user_data)
 {
     g_assert(engine->state == FREEZE_STATE_THAWED); /* the dispatcher refuses it otherwise */
+    keep_record(engine);
     g_clear_pointer(&engine->window, freeze_window_free);
     if (engine->broken_window)
         log_warning(TOPIC, "no thaw ever came for the last window: %s", engine->broken_window);
@@ -348,16 +387,16 @@ void freeze_engine_freeze(FreezeEngine *engine, const FreezeRequest *request, Fr
     engine->window = freeze_window_new(request->command, &request->options);
     engine->window->wants_canary = request->canary;
     engine->requested = g_strdupv((char **)request->mount_points);
-    engine->freeze_waiter = (Waiter){done, user_data};
+    engine->freeze_waiter = (Waiter){done, user_data, false};
     engine->thaw_wanted = false;
     engine->state = FREEZE_STATE_FREEZING;
     step_plan(engine);
 }
 
-void freeze_engine_thaw(FreezeEngine *engine, const char *command, FreezeEngineDone done,
-                        void *user_data)
+void freeze_engine_thaw(FreezeEngine *engine, const char *command, bool wants_changes,
+                        FreezeEngineDone done, void *user_data)
 {
-    Waiter waiter = {done, user_data};
+    Waiter waiter = {done, user_data, wants_changes};
 
     log_info(TOPIC, "%s in state %s", command, freeze_state_name(engine->state));
     if (engine->state == FREEZE_STATE_THAWED) {
@@ -374,8 +413,9 @@ void freeze_engine_thaw(FreezeEngine *engine, const char *command, FreezeEngineD
     freezer_thaw(engine->freezer);
 }
 
-const FreezeHistory *freeze_engine_history(const FreezeEngine *engine)
+const FreezeHistory *freeze_engine_history(FreezeEngine *engine)
 {
+    keep_record(engine);
     return engine->history;
 }
 
@@ -446,7 +486,7 @@ static void end_window_in_order(FreezeEngine *engine)
         engine->window->ended_by_agent = true;
         freezer_leave_word(engine->freezer, WORD_OF_ORDERLY_END);
     }
-    freeze_engine_thaw(engine, "the agent's end", NULL, NULL);
+    freeze_engine_thaw(engine, "the agent's end", false, NULL, NULL);
     freeze_engine_wait_until_thawed(engine);
 }
 
@@ -455,6 +495,7 @@ void freeze_engine_free(FreezeEngine *engine)
     if (!engine)
         return;
     end_window_in_order(engine);
+    keep_record(engine);
     if (engine->canary_source)
         g_source_remove(engine->canary_source);
     if (engine->straggler_source)

@@ -34,7 +34,7 @@ const char *freeze_state_name(FreezeState state);
 /* The window under way or, when there is none, the last one; NULL before the first. */
 const FreezeWindow *freeze_engine_window(const FreezeEngine *engine);
 
-const FreezeHistory *freeze_engine_history(const FreezeEngine *engine);
+const FreezeHistory *freeze_engine_history(FreezeEngine *engine);
 
 /* Microseconds until the hold ends by itself; -1 when there is no limit or nothing is frozen. */
 int64_t freeze_engine_hold_left_us(const FreezeEngine *engine);
@@ -61,9 +61,12 @@ void freeze_engine_freeze(FreezeEngine *engine, const FreezeRequest *request, Fr
  * Thaws, or ends a freeze under way; done when all is thawed and the hooks have run. When the
  * window had ended by itself, or is broken because the agent or its freezer process died, the first
  * thaw after it gets an error: the host must not believe in its snapshot.
+ *
+ * wants_changes: done is to see what was mounted during the hold (window->not_covered). To find
+ * that out takes longer than a thaw, so others are answered first.
  */
-void freeze_engine_thaw(FreezeEngine *engine, const char *command, FreezeEngineDone done,
-                        void *user_data);
+void freeze_engine_thaw(FreezeEngine *engine, const char *command, bool wants_changes,
+                        FreezeEngineDone done, void *user_data);
 
 /* For --thaw: thaws what the state file names, with a main loop of its own, and leaves word for the
  * next start; the process's exit status. What a running agent has frozen is left to it. */

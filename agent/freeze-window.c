@@ -227,6 +227,17 @@ void freeze_window_set_plan(FreezeWindow *window, FreezePlan *plan, const MountT
     window->mounted = mounted_superblocks(mounts);
 }
 
+bool freeze_window_knows_all(const FreezeWindow *window, const MountTable *mounts)
+{
+    for (unsigned i = 0; i < mounts->mounts->len; i++) {
+        const Mount *mount = g_ptr_array_index(mounts->mounts, i);
+        gint64 device = (gint64)mount->device;
+        if (!g_hash_table_contains(window->mounted, &device))
+            return false;
+    }
+    return true;
+}
+
 void freeze_window_note_changes(FreezeWindow *window, const MountTable *mounts,
                                 FreezePlan *freezable)
 {

@@ -60,6 +60,9 @@ GError *freeze_window_thaw_error(const FreezeWindow *window);
 /* The plan, taken over, and the mounts that it was made of. */
 void freeze_window_set_plan(FreezeWindow *window, FreezePlan *plan, const MountTable *mounts);
 
+/* True when no superblock of the table has been mounted since the plan was made. */
+bool freeze_window_knows_all(const FreezeWindow *window, const MountTable *mounts);
+
 /* Compares with the mounts after the hold, and with all that could be frozen then (taken over):
  * fills in not_covered and logs what came and went. */
 void freeze_window_note_changes(FreezeWindow *window, const MountTable *mounts,

@@ -3,12 +3,12 @@
 
 #include "platform/filesystem-kind.h"
 #include "platform/mount-path.h"
-#include "platform/udev-types.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/loop.h>
 #include <linux/major.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -86,13 +86,45 @@ const BlockDevice *block_stack_find(const BlockStack *stack, dev_t device)
     return g_hash_table_lookup(stack->devices, &key);
 }
 
-/* 0 when there is no such block device (any more). */
-static dev_t device_by_name(Udev *udev, const char *kernel_name)
+/* An attribute of the block device in sysfs (Documentation/ABI/testing/sysfs-dev and sysfs-block in
+ * the kernel), without its newline; NULL when there is no such thing. Read by hand: libudev makes
+ * some forty system calls for each device, and 64 of them took as long as the freeze itself. */
+static char *read_attribute(dev_t device, const char *attribute)
 {
-    g_autoptr(UdevDevice) device =
-        udev_device_new_from_subsystem_sysname(udev, "block", kernel_name);
+    g_autofree char *path =
+        g_strdup_printf("/sys/dev/block/%u:%u/%s", major(device), minor(device), attribute);
+    char *value = NULL;
 
-    return device ? udev_device_get_devnum(device) : 0;
+    return g_file_get_contents(path, &value, NULL, NULL) ? g_strchomp(value) : NULL;
+}
+
+/* 0 when it is NULL or no "MAJOR:MINOR". */
+static dev_t parse_device_number(const char *text)
+{
+    unsigned major_number, minor_number;
+
+    if (!text || sscanf(text, "%u:%u", &major_number, &minor_number) != 2)
+        return 0;
+    return makedev(major_number, minor_number);
+}
+
+/* 0 when there is no such block device (any more). */
+static dev_t device_by_name(const char *kernel_name)
+{
+    g_autofree char *path = g_build_filename("/sys/class/block", kernel_name, "dev", NULL);
+    g_autofree char *text = NULL;
+
+    return g_file_get_contents(path, &text, NULL, NULL) ? parse_device_number(text) : 0;
+}
+
+/* NULL when there is no such block device (any more). */
+static char *kernel_name_of(dev_t device)
+{
+    g_autofree char *path = g_strdup_printf("/sys/dev/block/%u:%u", major(device), minor(device));
+    g_autofree char *target = g_file_read_link(path, NULL);
+
+    /* sysfs spells a slash in a name so. */
+    return target ? g_strdelimit(g_path_get_basename(target), "!", '/') : NULL;
 }
 
 static gint compare_devices(gconstpointer a, gconstpointer b)
@@ -103,14 +135,14 @@ static gint compare_devices(gconstpointer a, gconstpointer b)
 }
 
 /* The block devices that a sysfs directory of links (slaves, btrfs devices) names, by number. */
-static GArray *devices_in_directory(Udev *udev, const char *path)
+static GArray *devices_in_directory(const char *path)
 {
     GArray *devices = g_array_new(FALSE, FALSE, sizeof(dev_t));
     g_autoptr(GDir) directory = g_dir_open(path, 0, NULL);
     const char *name;
 
     while (directory && (name = g_dir_read_name(directory))) {
-        dev_t device = device_by_name(udev, name);
+        dev_t device = device_by_name(name);
 
         if (device != 0)
             g_array_append_val(devices, device);
@@ -138,7 +170,6 @@ typedef struct {
     BlockStack *stack;
     const MountTable *mounts;
     GPtrArray *risky; /* of const Mount *: those on which a look-up may hang */
-    Udev *udev;
 } StackReader;
 
 static void add_device(StackReader *reader, dev_t number);
@@ -192,47 +223,49 @@ static bool backing_file_may_hang(const StackReader *reader, const char *backing
     return false;
 }
 
-static void read_loop(const StackReader *reader, BlockDevice *loop, UdevDevice *device)
+static void read_loop(const StackReader *reader, BlockDevice *loop)
 {
-    const char *backing_file = udev_device_get_sysattr_value(device, "loop/backing_file");
-    const char *node = udev_device_get_devnode(device);
+    g_autofree char *node = g_strdup_printf("/dev/%s", loop->name);
 
-    if (!backing_file)
-        return;
-    loop->backing_file = g_strdup(backing_file);
-    if (node && !backing_file_may_hang(reader, backing_file))
+    loop->backing_file = read_attribute(loop->device, "loop/backing_file");
+    if (loop->backing_file && !backing_file_may_hang(reader, loop->backing_file))
         loop->backing_device = loop_backing_device(node);
+}
+
+static void add_slaves(StackReader *reader, BlockDevice *device)
+{
+    g_autofree char *path = g_strdup_printf("/sys/dev/block/%u:%u/slaves", major(device->device),
+                                            minor(device->device));
+    g_autoptr(GArray) lower = devices_in_directory(path);
+
+    for (guint i = 0; i < lower->len; i++)
+        add_lower(reader, device, g_array_index(lower, dev_t, i));
 }
 
 /* Adds the device and all below it. What is of no use for its kind is not looked up: each look-up
  * in sysfs costs as much as a good part of a freeze. */
 static void add_device(StackReader *reader, dev_t number)
 {
-    g_autoptr(UdevDevice) device = NULL;
-    g_autofree char *slaves = NULL;
-    g_autoptr(GArray) lower = NULL;
-    BlockDevice *added;
+    g_autofree char *name = NULL;
+    g_autofree char *partition = NULL;
 
     if (block_stack_find(reader->stack, number))
         return;
-    device = udev_device_new_from_devnum(reader->udev, 'b', number);
-    if (!device)
+    name = kernel_name_of(number);
+    if (!name)
         return;
-    added = block_stack_add(reader->stack, number, udev_device_get_sysname(device));
-    if (g_strcmp0(udev_device_get_devtype(device), "partition") == 0) {
+    BlockDevice *added = block_stack_add(reader->stack, number, name);
+    partition = read_attribute(number, "partition");
+    if (partition) {
+        g_autofree char *disk = read_attribute(number, "../dev");
         added->partition = true;
-        /* Borrowed from device. */
-        add_lower(reader, added, udev_device_get_devnum(udev_device_get_parent(device)));
+        add_lower(reader, added, parse_device_number(disk));
         return;
     }
-    if (major(number) == LOOP_MAJOR) {
-        read_loop(reader, added, device);
-        return;
-    }
-    slaves = g_build_filename(udev_device_get_syspath(device), "slaves", NULL);
-    lower = devices_in_directory(reader->udev, slaves);
-    for (guint i = 0; i < lower->len; i++)
-        add_lower(reader, added, g_array_index(lower, dev_t, i));
+    if (major(number) == LOOP_MAJOR)
+        read_loop(reader, added);
+    else
+        add_slaves(reader, added);
 }
 
 /* Which btrfs superblock is which mount: its source is one of the members. */
@@ -283,7 +316,7 @@ static void add_btrfs_superblock(StackReader *reader, const Mount *mount,
 }
 
 /* Of GArray of dev_t: the members of every btrfs that the kernel knows. */
-static GPtrArray *read_btrfs_filesystems(Udev *udev)
+static GPtrArray *read_btrfs_filesystems(void)
 {
     static const char root[] = "/sys/fs/btrfs";
     GPtrArray *filesystems = g_ptr_array_new_with_free_func((GDestroyNotify)g_array_unref);
@@ -293,7 +326,7 @@ static GPtrArray *read_btrfs_filesystems(Udev *udev)
     while (directory && (uuid = g_dir_read_name(directory))) {
         g_autofree char *path = g_build_filename(root, uuid, "devices", NULL);
 
-        g_ptr_array_add(filesystems, devices_in_directory(udev, path));
+        g_ptr_array_add(filesystems, devices_in_directory(path));
     }
     return filesystems;
 }
@@ -310,7 +343,7 @@ static void add_btrfs_superblocks(StackReader *reader)
             g_hash_table_contains(reader->stack->superblocks, &key))
             continue;
         if (!filesystems)
-            filesystems = read_btrfs_filesystems(reader->udev);
+            filesystems = read_btrfs_filesystems();
         add_btrfs_superblock(reader, mount, filesystems);
     }
 }
@@ -318,13 +351,13 @@ static void add_btrfs_superblocks(StackReader *reader)
 BlockStack *block_stack_read(const MountTable *mounts, GError **error)
 {
     g_autoptr(BlockStack) stack = block_stack_new();
-    g_autoptr(Udev) udev = udev_new();
     g_autoptr(GPtrArray) risky = find_risky(mounts);
-    StackReader reader = {stack, mounts, risky, udev};
+    StackReader reader = {stack, mounts, risky};
 
-    if (!udev) {
+    if (access("/sys/dev/block", X_OK) != 0) {
         g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
-                    "cannot read the block devices in /sys: %s", g_strerror(errno));
+                    "cannot read which device lies on which in /sys/dev/block: %s",
+                    g_strerror(errno));
         return NULL;
     }
     for (guint i = 0; i < mounts->mounts->len; i++) {

@@ -9,7 +9,7 @@
 
 /*
  * Which block device lies on what: partitions on disks, dm and md on their slaves, loop devices on
- * the filesystem of their backing file. Read from sysfs through libudev; the tests build one by
+ * the filesystem of their backing file. Read from sysfs; the tests build one by
  * hand.
  */
 typedef struct {

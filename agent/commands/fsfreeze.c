@@ -63,7 +63,7 @@ static void start_freeze_list(Agent *agent, const void *arguments, CommandCall *
 
 static void start_thaw(Agent *agent, const void *arguments, CommandCall *call)
 {
-    freeze_engine_thaw(agent->freeze_engine, "guest-fsfreeze-thaw", thaw_done, call);
+    freeze_engine_thaw(agent->freeze_engine, "guest-fsfreeze-thaw", false, thaw_done, call);
 }
 
 const Command fsfreeze_commands[] = {

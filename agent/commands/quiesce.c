@@ -104,7 +104,7 @@ static void thaw_done(const FreezeWindow *window, const GError *error, void *use
 
 static void start_thaw(Agent *agent, const void *arguments, CommandCall *call)
 {
-    freeze_engine_thaw(agent->freeze_engine, "quiesce-thaw", thaw_done, call);
+    freeze_engine_thaw(agent->freeze_engine, "quiesce-thaw", true, thaw_done, call);
 }
 
 /* ---- quiesce-status ---- */
