@@ -52,6 +52,10 @@ def started(agent, *arguments, **popen):
         finally:
             agent.hang_up()
             process.terminate()
+            try:
+                process.wait(TIMEOUT)
+            except subprocess.TimeoutExpired:  # it waits for somebody, which is the failure
+                process.kill()
 
 
 def ask_many(agent, count):
