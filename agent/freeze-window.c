@@ -248,6 +248,9 @@ void freeze_window_note_changes(FreezeWindow *window, const MountTable *mounts,
         if (!is_mounted(mounted, target))
             log_warning(TOPIC, "%s (%s on %s) was unmounted during the hold", target->mount_point,
                         target->fs_type, target->source);
+        else if (target->block_device != 0 && !block_stack_device_exists(target->block_device))
+            log_warning(TOPIC, "the device of %s (%s on %s) was removed during the hold",
+                        target->mount_point, target->fs_type, target->source);
     }
     for (unsigned i = freezable->targets->len; i-- > 0;) {
         const FreezeTarget *target = g_ptr_array_index(freezable->targets, i);

@@ -39,6 +39,7 @@ BlockStack *block_stack_new(void)
     stack->devices = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, block_device_free);
     stack->superblocks =
         g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, (GDestroyNotify)g_array_unref);
+    stack->removed = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     return stack;
 }
 
@@ -48,6 +49,7 @@ void block_stack_free(BlockStack *stack)
         return;
     g_hash_table_unref(stack->devices);
     g_hash_table_unref(stack->superblocks);
+    g_hash_table_unref(stack->removed);
     g_free(stack);
 }
 
@@ -84,6 +86,27 @@ const BlockDevice *block_stack_find(const BlockStack *stack, dev_t device)
     guint64 key = device;
 
     return g_hash_table_lookup(stack->devices, &key);
+}
+
+void block_stack_add_removed(BlockStack *stack, dev_t device)
+{
+    g_hash_table_add(stack->removed, device_key(device));
+}
+
+bool block_stack_is_removed(const BlockStack *stack, dev_t device)
+{
+    guint64 key = device;
+
+    return g_hash_table_contains(stack->removed, &key);
+}
+
+dev_t block_stack_first_device(const BlockStack *stack, dev_t superblock)
+{
+    guint64 key = superblock;
+    const GArray *members = g_hash_table_lookup(stack->superblocks, &key);
+    dev_t first = members && members->len > 0 ? g_array_index(members, dev_t, 0) : superblock;
+
+    return block_stack_find(stack, first) ? first : 0;
 }
 
 /* An attribute of the block device in sysfs (Documentation/ABI/testing/sysfs-dev and sysfs-block in
@@ -125,6 +148,14 @@ static char *kernel_name_of(dev_t device)
 
     /* sysfs spells a slash in a name so. */
     return target ? g_strdelimit(g_path_get_basename(target), "!", '/') : NULL;
+}
+
+bool block_stack_device_exists(dev_t device)
+{
+    char path[64];
+
+    g_snprintf(path, sizeof path, "/sys/dev/block/%u:%u", major(device), minor(device));
+    return access(path, F_OK) == 0;
 }
 
 static gint compare_devices(gconstpointer a, gconstpointer b)
@@ -363,8 +394,11 @@ BlockStack *block_stack_read(const MountTable *mounts, GError **error)
     for (guint i = 0; i < mounts->mounts->len; i++) {
         const Mount *mount = g_ptr_array_index(mounts->mounts, i);
 
-        if (major(mount->device) != 0)
-            add_device(&reader, mount->device);
+        if (major(mount->device) == 0)
+            continue;
+        add_device(&reader, mount->device);
+        if (!block_stack_find(stack, mount->device))
+            block_stack_add_removed(stack, mount->device);
     }
     add_btrfs_superblocks(&reader);
     return g_steal_pointer(&stack);

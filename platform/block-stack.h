@@ -26,6 +26,7 @@ typedef struct {
     GHashTable *devices;     /* dev_t (as guint64 *) -> BlockDevice */
     GHashTable *superblocks; /* dev_t of a superblock with an anonymous number (btrfs) -> GArray of
                                 dev_t of its member devices */
+    GHashTable *removed; /* set of dev_t (as guint64 *): what mounts lie on and sysfs has no more */
 } BlockStack;
 
 BlockStack *block_stack_new(void);
@@ -41,5 +42,16 @@ BlockDevice *block_stack_add(BlockStack *stack, dev_t device, const char *name);
 void block_device_add_lower(BlockDevice *device, dev_t lower);
 /* Says on which devices the superblock with this st_dev lives (btrfs). */
 void block_stack_add_superblock(BlockStack *stack, dev_t superblock, dev_t member);
+
+/* The device that the superblock with this st_dev lives on, of several the one it was mounted by; 0
+ * when none is known. */
+dev_t block_stack_first_device(const BlockStack *stack, dev_t superblock);
+
+/* Asks sysfs whether there still is such a block device. */
+bool block_stack_device_exists(dev_t device);
+
+/* Says that this device is gone, although it is mounted yet. */
+void block_stack_add_removed(BlockStack *stack, dev_t device);
+bool block_stack_is_removed(const BlockStack *stack, dev_t device);
 
 const BlockDevice *block_stack_find(const BlockStack *stack, dev_t device);

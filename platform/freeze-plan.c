@@ -183,7 +183,7 @@ static bool may_be_anonymous(const char *fs_type)
 }
 
 /* Why its nature forbids or spares freezing it, or NULL. */
-static const char *nature_reason(const Candidate *candidate)
+static const char *nature_reason(const Candidate *candidate, const BlockStack *stack)
 {
     const Mount *mount = candidate->chosen;
     const char *reason = filesystem_kind_reason(filesystem_kind(mount->fs_type));
@@ -194,6 +194,8 @@ static const char *nature_reason(const Candidate *candidate)
         return "lies on no block device";
     if (mount->superblock_read_only)
         return "mounted read-only";
+    if (block_stack_is_removed(stack, candidate->device))
+        return "its device was removed";
     return NULL;
 }
 
@@ -205,9 +207,10 @@ static bool is_mounted_here(const Candidate *candidate)
     return false;
 }
 
-static const char *skip_reason(const FreezeRules *rules, const Candidate *candidate)
+static const char *skip_reason(const FreezeRules *rules, const Candidate *candidate,
+                               const BlockStack *stack)
 {
-    const char *reason = nature_reason(candidate);
+    const char *reason = nature_reason(candidate, stack);
 
     if (!reason && !rules->other_namespaces && !is_mounted_here(candidate))
         reason = "mounted only in another mount namespace, excluded by other-namespaces of the "
@@ -255,7 +258,7 @@ static GPtrArray *aliases_of(const Candidate *candidate)
     return aliases;
 }
 
-static FreezeTarget *target_new(const Candidate *candidate, unsigned wave)
+static FreezeTarget *target_new(const Candidate *candidate, const BlockStack *stack, unsigned wave)
 {
     FreezeTarget *target = g_new0(FreezeTarget, 1);
     const Mount *mount = candidate->chosen;
@@ -267,6 +270,7 @@ static FreezeTarget *target_new(const Candidate *candidate, unsigned wave)
     target->source = g_strdup(mount->source);
     target->namespace_pid = mount->namespace_pid;
     target->namespace_inode = mount->namespace_inode;
+    target->block_device = block_stack_first_device(stack, candidate->device);
     target->through_remote = candidate->reach.through_remote;
     target->wave = wave;
     target->aliases = aliases_of(candidate);
@@ -328,7 +332,8 @@ static bool is_worth_telling(const Candidate *candidate)
 
 /* The candidates to freeze, as a set of dev_t; the others become skips. requested may be NULL. */
 static GHashTable *choose_targets(FreezePlan *plan, const GPtrArray *candidates,
-                                  const FreezeRules *rules, GHashTable *requested)
+                                  const FreezeRules *rules, GHashTable *requested,
+                                  const BlockStack *stack)
 {
     GHashTable *chosen = g_hash_table_new(g_int64_hash, g_int64_equal);
 
@@ -338,7 +343,7 @@ static GHashTable *choose_targets(FreezePlan *plan, const GPtrArray *candidates,
 
         if (requested && !g_hash_table_contains(requested, &candidate->device))
             continue;
-        reason = skip_reason(rules, candidate);
+        reason = skip_reason(rules, candidate, stack);
         if (!reason)
             g_hash_table_add(chosen, &candidate->device);
         else if (requested || is_worth_telling(candidate))
@@ -350,12 +355,12 @@ static GHashTable *choose_targets(FreezePlan *plan, const GPtrArray *candidates,
 /* The kernel cannot freeze the one without stalling the other; who asked for one alone gets what he
  * asked for, and is told. */
 static void tell_stalled(FreezePlan *plan, const GPtrArray *candidates, GHashTable *requested,
-                         const SuperblockGraph *graph)
+                         const SuperblockGraph *graph, const BlockStack *stack)
 {
     for (guint i = 0; i < candidates->len; i++) {
         const Candidate *candidate = g_ptr_array_index(candidates, i);
 
-        if (g_hash_table_contains(requested, &candidate->device) || nature_reason(candidate))
+        if (g_hash_table_contains(requested, &candidate->device) || nature_reason(candidate, stack))
             continue;
         for (guint j = 0; j < plan->targets->len; j++) {
             const FreezeTarget *target = g_ptr_array_index(plan->targets, j);
@@ -374,7 +379,7 @@ static void tell_stalled(FreezePlan *plan, const GPtrArray *candidates, GHashTab
 
 /* Wave after wave, each in mount order. */
 static void add_targets(FreezePlan *plan, const GPtrArray *candidates, GHashTable *chosen,
-                        const SuperblockGraph *graph)
+                        const SuperblockGraph *graph, const BlockStack *stack)
 {
     guint count = g_hash_table_size(chosen);
 
@@ -384,7 +389,7 @@ static void add_targets(FreezePlan *plan, const GPtrArray *candidates, GHashTabl
 
             if (g_hash_table_contains(chosen, &candidate->device) &&
                 superblock_graph_find(graph, candidate->device)->wave == plan->waves)
-                g_ptr_array_add(plan->targets, target_new(candidate, plan->waves));
+                g_ptr_array_add(plan->targets, target_new(candidate, stack, plan->waves));
         }
 }
 
@@ -400,12 +405,12 @@ FreezePlan *freeze_plan_build(const MountTable *mounts, const BlockStack *stack,
     g_autoptr(SuperblockGraph) graph = superblock_graph_new(mounts, stack);
     g_autoptr(GHashTable) wanted =
         requested ? resolve_requested(plan, candidates, reach_by_mount, requested) : NULL;
-    g_autoptr(GHashTable) chosen = choose_targets(plan, candidates, effective, wanted);
+    g_autoptr(GHashTable) chosen = choose_targets(plan, candidates, effective, wanted, stack);
 
     if (!superblock_graph_order(graph, chosen, error))
         return NULL;
-    add_targets(plan, candidates, chosen, graph);
+    add_targets(plan, candidates, chosen, graph, stack);
     if (wanted)
-        tell_stalled(plan, candidates, wanted, graph);
+        tell_stalled(plan, candidates, wanted, graph, stack);
     return g_steal_pointer(&plan);
 }

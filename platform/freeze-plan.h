@@ -47,6 +47,7 @@ typedef struct {
     char *source;
     pid_t namespace_pid;     /* 0: own namespace */
     guint64 namespace_inode; /* of /proc/PID/ns/mnt; 0 when unknown */
+    dev_t block_device;      /* what it lives on, of a btrfs the first member; 0 when unknown */
     bool through_remote; /* the path leads over a network or FUSE filesystem: opening it may hang */
     unsigned wave;       /* 0 is frozen first and thawed last */
     GPtrArray *aliases;  /* of char *: its other mount points in the same namespace */

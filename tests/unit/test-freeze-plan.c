@@ -36,6 +36,18 @@ START_TEST(everything_left_out_has_its_reason)
 }
 END_TEST
 
+START_TEST(a_filesystem_whose_device_was_removed_keeps_the_others_from_nothing)
+{
+    g_autoptr(FreezePlan) plan = NULL;
+
+    add_nest();
+    block_stack_add_removed(stack, makedev(254, 16));
+    plan = plan_all();
+    assert_skipped(plan, "/apart", "its device was removed");
+    ck_assert_ptr_nonnull(target_at(plan, "/"));
+}
+END_TEST
+
 START_TEST(a_target_carries_what_the_engine_needs_to_open_it)
 {
     g_autoptr(FreezePlan) plan = NULL;
@@ -405,6 +417,7 @@ static void add_choice_tests(TCase *tcase)
 {
     tcase_add_test(tcase, on_a_server_only_writable_disks_are_targets);
     tcase_add_test(tcase, everything_left_out_has_its_reason);
+    tcase_add_test(tcase, a_filesystem_whose_device_was_removed_keeps_the_others_from_nothing);
     tcase_add_test(tcase, a_target_carries_what_the_engine_needs_to_open_it);
     tcase_add_test(tcase, bind_mounts_are_aliases_of_one_target);
     tcase_add_test(tcase, btrfs_subvolumes_are_one_target_opened_where_all_of_it_is_mounted);
