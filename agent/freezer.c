@@ -23,6 +23,7 @@
 /* How much longer than its own deadlines the freezer process may take before it counts as stuck. */
 #define GRACE_MS 5000
 #define THAW_GRACE_MS 15000
+#define DEATH_POLL_MS 200
 #define SOCKET_BUFFER_BYTES (4 * 1024 * 1024)
 
 struct Freezer {
@@ -38,6 +39,7 @@ struct Freezer {
     guint phase_source;
     guint pidfd_source;
     guint watchdog_source;
+    guint death_source;
 
     FreezeBoard *board;
     int board_fd;
@@ -166,7 +168,7 @@ static gboolean freezer_is_stuck(void *data)
     freezer->watchdog_source = 0;
     log_error("freeze", "the freezer process (pid %d) does not answer: replacing it",
               (int)freezer->pid);
-    kill(freezer->pid, SIGKILL); /* its end comes through the pidfd */
+    kill(freezer->pid, SIGKILL); /* look_for_death() and its pidfd tell of its end */
     return G_SOURCE_REMOVE;
 }
 
@@ -315,23 +317,77 @@ static void replace(Freezer *freezer, int predecessor_pidfd)
     }
 }
 
+static gboolean reap(int pidfd, GIOCondition condition, void *data)
+{
+    waitpid(GPOINTER_TO_INT(data), NULL, WNOHANG);
+    close(pidfd);
+    return G_SOURCE_REMOVE;
+}
+
+static void take_over(Freezer *freezer)
+{
+    int pidfd = freezer->pidfd;
+    pid_t pid = freezer->pid;
+    int status = 0;
+
+    take_descriptors(freezer);
+    look_at_phase(freezer);
+    bool is_gone = waitpid(pid, &status, WNOHANG) == pid;
+    g_autofree char *cause =
+        is_gone ? g_strdup_printf("of %s %d", WIFSIGNALED(status) ? "signal" : "exit status",
+                                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status))
+                : g_strdup("while one of its calls sleeps in the kernel");
+    log_error("freeze", "the freezer process (pid %d) died %s; starting a new one%s", (int)pid,
+              cause, freezer->window_open ? ", which thaws what is frozen" : "");
+    detach(freezer);
+    replace(freezer, pidfd);
+    if (is_gone)
+        close(pidfd);
+    else
+        g_unix_fd_add(pidfd, G_IO_IN, reap, GINT_TO_POINTER(pid));
+}
+
 static gboolean freezer_died(int pidfd, GIOCondition condition, void *data)
 {
     Freezer *freezer = data;
-    int status = 0;
 
     freezer->pidfd_source = 0;
-    take_descriptors(freezer);
-    look_at_phase(freezer);
-    waitpid(freezer->pid, &status, 0);
-    log_error("freeze", "the freezer process (pid %d) died of %s %d; starting a new one%s",
-              (int)freezer->pid, WIFSIGNALED(status) ? "signal" : "exit status",
-              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
-              freezer->window_open ? ", which thaws what is frozen" : "");
-    detach(freezer);
-    replace(freezer, pidfd);
-    close(pidfd);
+    take_over(freezer);
     return G_SOURCE_REMOVE;
+}
+
+/* proc(5): the state is the first field after the name, which ends at the last parenthesis. */
+static bool is_zombie(pid_t pid)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)pid);
+    g_autofree char *stat = NULL;
+
+    if (!g_file_get_contents(path, &stat, NULL, NULL))
+        return false;
+    const char *name_end = strrchr(stat, ')');
+    return name_end && g_str_has_prefix(name_end, ") Z");
+}
+
+/* A killed process whose thread sleeps in FIFREEZE ends only when the call returns: neither its
+ * pidfd nor its end of the socket tells before, while other filesystems are frozen. */
+static gboolean look_for_death(void *data)
+{
+    Freezer *freezer = data;
+
+    if (!freezer->window_open) {
+        freezer->death_source = 0;
+        return G_SOURCE_REMOVE;
+    }
+    if (freezer->pid > 0 && is_zombie(freezer->pid))
+        take_over(freezer);
+    return G_SOURCE_CONTINUE;
+}
+
+static void open_window(Freezer *freezer)
+{
+    freezer->window_open = true;
+    if (!freezer->death_source)
+        freezer->death_source = g_timeout_add(DEATH_POLL_MS, look_for_death, freezer);
 }
 
 /* ---- starting it ---- */
@@ -413,6 +469,7 @@ void freezer_free(Freezer *freezer)
     if (!freezer)
         return;
     set_watchdog(freezer, -1);
+    g_clear_handle_id(&freezer->death_source, g_source_remove);
     if (freezer->pid > 0) {
         detach(freezer); /* a closed socket is the order to thaw and end */
         /* It stays behind when a call still sleeps in the kernel, and thaws when that returns. */
@@ -465,7 +522,7 @@ bool freezer_freeze(Freezer *freezer, const char *command, const FreezePlan *pla
         state_file_remove(freezer->state_path);
         return false;
     }
-    freezer->window_open = true;
+    open_window(freezer);
     set_watchdog(freezer, freeze_watchdog_ms(options));
     return true;
 }
@@ -512,7 +569,7 @@ bool freezer_recover(Freezer *freezer, const StateFile *left, GError **error)
     atomic_store(&freezer->board->end, FREEZE_END_RECOVERED);
     restore_rcu(left->rcu_restore);
     int predecessor_pidfd = open_predecessor(left->freezer_pid);
-    freezer->window_open = true;
+    open_window(freezer);
     if (!hand_over_window(freezer, predecessor_pidfd))
         thaw_here(freezer);
     if (predecessor_pidfd >= 0)

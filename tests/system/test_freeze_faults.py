@@ -133,6 +133,8 @@ def test_the_freezer_process_may_die_while_a_freeze_sleeps(agent, filesystems, s
         wait_until(lambda: sorted(outcomes(second)) == ["freezing", "frozen"], "one sleeps")
         os.kill(agent.freezer_pid(), 9)
         assert second.call("guest-ping") == {}
+        # The process lingers, with all its descriptors, for as long as its call sleeps.
+        wait_until(lambda: is_writable(other), "the other one is writable again", 5)
     stalling.release()
     assert "the freezer process died" in agent.host.receive_reply(timeout=60)["error"]["desc"]
     for mount_point in (other, stalling.mount_point):

@@ -47,8 +47,8 @@ def test_a_killed_daemon_has_rcu_put_back_at_once(agent, stalled):
 
 def test_a_killed_freezer_process_has_rcu_put_back(agent, stalled):
     os.kill(agent.freezer_pid(), signal.SIGKILL)
-    stalled.release()
     wait_until_rcu_is("0")
+    stalled.release()
     assert "died" in agent.host.receive_reply()["error"]["desc"]
 
 
