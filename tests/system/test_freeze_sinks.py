@@ -7,6 +7,7 @@ import re
 import socket
 import time
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pytest
 from agent import TIMEOUT, wait_until
@@ -94,7 +95,7 @@ def test_a_syslog_that_does_not_read_holds_up_no_freeze(agent, filesystems, tmp_
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind(str(tmp_path / "log.sock"))
         receiver.settimeout(TIMEOUT)
-        agent.log_path = "syslog"
+        agent.log_path = Path("syslog")  # not a file: the word
         agent.start(prefix=["unshare", "-m", "--propagation", "private", "sh", "-c", PRIVATE_DEV,
                             place, tmp_path / "log.sock"])
         window = Window(agent, mount_point)
