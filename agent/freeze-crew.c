@@ -19,6 +19,9 @@
 
 #define WORKER_STACK_BYTES (256u * 1024)
 #define THAW_RETRY_MS 200
+/* What was written while a long sync ran would be the freeze's to write, with writers waiting. */
+#define PRESYNC_ROUNDS 3
+#define PRESYNC_SETTLED_US 10000
 
 typedef struct {
     FreezeCrew *crew;
@@ -127,10 +130,16 @@ static void carry_out_presync(Worker *worker)
 
     if (worker->fd < 0)
         return;
-    /* An error here says nothing about the freeze to come, which syncs again and reports its own.
-     */
-    if (syncfs(worker->fd) < 0)
-        fail(worker, "syncfs", errno);
+    for (unsigned round = 0; round < PRESYNC_ROUNDS; round++) {
+        int64_t round_start = freeze_clock_now();
+        /* An error here says nothing about the freeze to come, which syncs again and reports its
+         * own. */
+        if (syncfs(worker->fd) < 0)
+            fail(worker, "syncfs", errno);
+        bool settled = freeze_clock_now() - round_start < PRESYNC_SETTLED_US;
+        if (settled || atomic_load(&worker->wanted) != FREEZE_ORDER_NONE)
+            break;
+    }
     worker->slot->presync_us = freeze_clock_now() - start;
 }
 

@@ -95,9 +95,14 @@ class WrittenRow(FreezeRow):
 
     def __init__(self, title, count, size, mode="paced", dirty_mib=0, writers_each=1):
         super().__init__(title, count, size=size)
-        self.titles += (f"{title}: worst stall", f"{title}: median stall")
+        # A stall: a write that was under way while all was frozen. The longest write may be one
+        # that waited for the disk while the pre-sync kept it busy.
+        self.titles += (f"{title}: worst stall", f"{title}: median stall",
+                        f"{title}: longest write")
         self.mode, self.dirty_mib, self.writers_each = mode, dirty_mib, writers_each
         self.writers = None
+        if dirty_mib >= 1000:
+            self.most_samples = 5
 
     def set_up(self):
         super().set_up()
@@ -120,8 +125,12 @@ class WrittenRow(FreezeRow):
             self.order("dirty", self.dirty_mib)
         self.order("mark")
         start, middle, end = self.freeze_and_thaw(agent)
-        stalls = [microseconds / 1e6 for microseconds in self.order("worst")]
-        return middle - start, end - middle, max(stalls), statistics.median(stalls)
+        longest = [us / 1e6 for us in self.order("longest")]
+        # perf_counter() reads CLOCK_MONOTONIC, as the writers do.
+        stalls = [us / 1e6 for us in self.order("across", int(middle * 1e6))]
+        # Who was between two writes was not held up.
+        return (middle - start, end - middle, max(stalls),
+                statistics.median([stall for stall in stalls if stall > 0] or [0]), max(longest))
 
     def tear_down(self):
         if self.writers is not None:

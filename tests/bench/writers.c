@@ -9,8 +9,10 @@
  * Obeys on standard input, a line each, and answers each with a line on standard output:
  *   dirty MIB  writes so much to each directory without syncing it
  *   mark       forgets what was measured so far
- *   worst      the longest write of each writer since the mark, in microseconds; waits until no
- *              write begun before is still under way
+ *   longest    the longest write of each writer since the mark, in microseconds
+ *   across US  the write of each writer that was under way at this moment of CLOCK_MONOTONIC; 0 for
+ *              a writer that was between two writes
+ * The last two wait until no write begun before is still under way.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -29,7 +31,14 @@
 #define PAGES 1024u /* written over and over */
 #define SMALL_FILE_BYTES 1000
 #define SMALL_FILES 500u /* likewise */
+#define NOTED 1024u      /* writes that are remembered */
+#define NOTED_FROM_US 50
 #define CHUNK_BYTES (1024 * 1024)
+
+typedef struct {
+    int64_t began_us;
+    int64_t ended_us;
+} Write;
 
 typedef struct {
     unsigned number;
@@ -37,7 +46,9 @@ typedef struct {
     int directory_fd;
     int fd; /* of the paced writer's file */
     _Atomic uint64_t completed;
-    _Atomic int64_t worst_us;
+    _Atomic int64_t longest_us;
+    Write noted[NOTED]; /* those that took NOTED_FROM_US or more, over and over */
+    unsigned n_noted;
 } Writer;
 
 typedef void WriteOnce(Writer *writer);
@@ -76,6 +87,26 @@ static void write_small_file(Writer *writer)
     close(fd);
 }
 
+static void note(Writer *writer, Write done)
+{
+    int64_t lasted = done.ended_us - done.began_us;
+
+    if (lasted > atomic_load(&writer->longest_us))
+        atomic_store(&writer->longest_us, lasted);
+    if (lasted >= NOTED_FROM_US)
+        writer->noted[writer->n_noted++ % NOTED] = done;
+}
+
+static int64_t lasted_across(const Writer *writer, int64_t moment_us)
+{
+    for (unsigned i = 0; i < NOTED; i++) {
+        Write noted = writer->noted[i];
+        if (noted.began_us <= moment_us && moment_us < noted.ended_us)
+            return noted.ended_us - noted.began_us;
+    }
+    return 0;
+}
+
 static void *write_for_ever(void *data)
 {
     Writer *writer = data;
@@ -83,9 +114,7 @@ static void *write_for_ever(void *data)
     for (;;) {
         int64_t began = now_us();
         write_once(writer);
-        int64_t lasted = now_us() - began;
-        if (lasted > atomic_load(&writer->worst_us))
-            atomic_store(&writer->worst_us, lasted);
+        note(writer, (Write){began, now_us()});
         atomic_fetch_add(&writer->completed, 1);
         if (pace_ns > 0)
             nanosleep(&(struct timespec){.tv_nsec = pace_ns}, NULL);
@@ -138,13 +167,22 @@ static void wait_for_two_writes(const Writer *writer)
 
 static void obey(const char *line, Writer *writers, int count)
 {
+    long long moment_us = 0;
+
     if (sscanf(line, "dirty %d", &dirty_mib) == 1)
         dirty(writers, count);
-    for (int i = 0; i < count && strcmp(line, "mark\n") == 0; i++)
-        atomic_store(&writers[i].worst_us, 0);
-    for (int i = 0; i < count && strcmp(line, "worst\n") == 0; i++) {
-        wait_for_two_writes(&writers[i]);
-        printf("%lld ", (long long)writers[i].worst_us);
+    bool mark = strcmp(line, "mark\n") == 0;
+    bool longest = strcmp(line, "longest\n") == 0;
+    bool across = sscanf(line, "across %lld", &moment_us) == 1;
+    for (int i = 0; i < count; i++) {
+        if (mark)
+            atomic_store(&writers[i].longest_us, 0);
+        if (longest || across)
+            wait_for_two_writes(&writers[i]);
+        if (longest)
+            printf("%lld ", (long long)writers[i].longest_us);
+        if (across)
+            printf("%lld ", (long long)lasted_across(&writers[i], moment_us));
     }
     printf("\n");
     fflush(stdout);
