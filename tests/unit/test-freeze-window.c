@@ -140,6 +140,26 @@ START_TEST(only_what_was_not_mounted_before_is_not_covered)
 }
 END_TEST
 
+START_TEST(a_superblock_that_was_not_mounted_before_is_noticed)
+{
+    g_autoptr(MountTable) before = mount_table_new();
+    g_autoptr(MountTable) after = mount_table_new();
+    g_autofree char *path = g_strdup("/tmp/quiesced-test-XXXXXX");
+    int fd = g_mkstemp(path);
+
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    ck_assert(g_file_set_contents(path, "20 1 8:1 / / rw - ext4 /dev/sda1 rw\n", -1, NULL));
+    ck_assert(mount_table_add_file(before, path, 0, NULL));
+    freeze_window_set_plan(f.window, f.window->plan, before);
+    ck_assert(freeze_window_knows_all(f.window, before));
+    ck_assert(g_file_set_contents(path, "21 1 8:2 / / rw - ext4 /dev/sda2 rw\n", -1, NULL));
+    ck_assert(mount_table_add_file(after, path, 0, NULL));
+    unlink(path);
+    ck_assert(!freeze_window_knows_all(f.window, after));
+}
+END_TEST
+
 /* ---- the history ---- */
 
 static json_object *history_array(const FreezeHistory *history, unsigned count)
@@ -209,6 +229,7 @@ int main(void)
     tcase_add_test(tests, a_late_freeze_names_the_deadline);
     tcase_add_test(tests, a_thaw_that_has_not_returned_is_an_error_and_a_done_one_is_none);
     tcase_add_test(tests, only_what_was_not_mounted_before_is_not_covered);
+    tcase_add_test(tests, a_superblock_that_was_not_mounted_before_is_noticed);
     tcase_add_test(tests, the_history_keeps_the_newest_windows_over_a_restart);
     tcase_add_test(tests, damaged_lines_of_the_history_cost_only_themselves);
     suite_add_tcase(suite, tests);
