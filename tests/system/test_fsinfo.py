@@ -187,8 +187,8 @@ class StoppedFuse:
 
     def __enter__(self):
         self.mount_point.mkdir()
-        # Attributes must not come from the kernel's cache.
-        self.server = subprocess.Popen(["fuse2fs", "-f", "-o", "attr_timeout=0", self.image,
+        # Attributes and names must not come from the kernel's cache.
+        self.server = subprocess.Popen(["fuse2fs", "-f", "-o", "attr_timeout=0,entry_timeout=0", self.image,
                                         self.mount_point])
         wait_until(self.mount_point.is_mount, f"fuse2fs serves {self.mount_point}")
         return self
