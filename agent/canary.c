@@ -99,11 +99,13 @@ static void *write_until_killed(void *data)
     return NULL;
 }
 
-G_NORETURN static void run_writers(Canary *canary)
+G_NORETURN static void run_writers(Canary *canary, pid_t daemon_pid)
 {
     pthread_attr_t attributes;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != daemon_pid)
+        _exit(0); /* it died before the line above */
     prctl(PR_SET_NAME, "quiesced-canary");
     signal(SIGTERM, SIG_DFL);
     close_range(3, ~0u, 0);
@@ -141,9 +143,10 @@ Canary *canary_start(const FreezePlan *plan, GError **error)
     if (canary->writers != MAP_FAILED) {
         for (unsigned i = 0; i < canary->n_writers; i++)
             writer_path(&canary->writers[i], g_ptr_array_index(plan->targets, i));
+        pid_t daemon_pid = getpid();
         canary->pid = fork();
         if (canary->pid == 0)
-            run_writers(canary);
+            run_writers(canary, daemon_pid);
         if (canary->pid > 0)
             return g_steal_pointer(&canary);
         munmap(canary->writers, (canary->n_writers + 1) * sizeof(Writer));

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -149,6 +150,8 @@ static void carry_out_freeze(Worker *worker)
 
     if (worker->fd < 0)
         return;
+    atomic_store(&slot->error_number,
+                 0); /* a pre-sync's; a deadline's, set meanwhile, is to stay */
     set_outcome(worker, FREEZE_FREEZING);
     int64_t start = freeze_clock_now();
     int error_number = freeze_ioctl_freeze(worker->fd);
@@ -157,7 +160,6 @@ static void carry_out_freeze(Worker *worker)
     if (error_number == 0) {
         slot->freeze_us = end - start;
         slot->frozen_at = end;
-        atomic_store(&slot->error_number, 0);
         set_outcome(worker, FREEZE_FROZEN);
         return;
     }
@@ -201,6 +203,51 @@ static int thaw_until_settled(Worker *worker, bool may_freeze_late)
     }
 }
 
+/* The mount point that another process froze may by now show another mount, and mount numbers are
+ * not the same in every namespace: only the device number tells. That of btrfs is not the
+ * superblock's, but a thaw of what is not frozen does no harm. */
+static int open_same_device(const Mount *mount)
+{
+    char path[PATH_MAX + 32] = "";
+    struct stat st;
+
+    if (mount->namespace_pid)
+        g_snprintf(path, sizeof path, "/proc/%d/root", (int)mount->namespace_pid);
+    g_strlcat(path, mount->mount_point, sizeof path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_DIRECTORY);
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &st) == 0 && (st.st_dev == mount->device || major(mount->device) == 0))
+        return fd;
+    close(fd);
+    errno = ENOENT;
+    return -1;
+}
+
+/* False when the filesystem is mounted nowhere any more. */
+static bool open_what_was_left(Worker *worker)
+{
+    for (;;) {
+        g_autoptr(MountTable) mounts = mount_table_read(true, NULL);
+        bool mounted = !mounts;
+        for (unsigned i = 0; mounts && i < mounts->mounts->len; i++) {
+            const Mount *mount = g_ptr_array_index(mounts->mounts, i);
+            if (mount->device != worker->slot->device)
+                continue;
+            int fd = open_same_device(mount);
+            if (fd >= 0) {
+                atomic_store(&worker->fd, fd);
+                return true;
+            }
+            mounted = true;
+            fail(worker, "open", errno);
+        }
+        if (!mounted)
+            return false;
+        pause_before_retry();
+    }
+}
+
 static void carry_out_thaw(Worker *worker)
 {
     FreezeSlot *slot = worker->slot;
@@ -209,6 +256,10 @@ static void carry_out_thaw(Worker *worker)
     if (!freeze_outcome_needs_thaw(before))
         return;
     set_outcome(worker, FREEZE_THAWING);
+    if (worker->fd < 0 && !open_what_was_left(worker)) {
+        set_outcome(worker, FREEZE_GONE);
+        return;
+    }
     int64_t start = freeze_clock_now();
     int error_number = thaw_until_settled(worker, before != FREEZE_FROZEN);
     slot->thawed_at = freeze_clock_now();
@@ -267,6 +318,10 @@ static void *worker_main(void *data)
         else if (atomic_load(&worker->dismissed))
             break;
     }
+    int fd = atomic_exchange(&worker->fd, -1);
+    if (fd >= 0)
+        close(fd); /* now, and not with the last worker: it keeps the filesystem from being
+                      unmounted */
     crew_unref(worker->crew);
     return NULL;
 }

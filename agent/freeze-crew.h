@@ -12,7 +12,7 @@
  *
  * A worker obeys the latest order: an order that it has not begun is replaced by the next. So a
  * worker whose FIFREEZE overran the deadline finds FREEZE_ORDER_THAW when the call returns at last,
- * and thaws at once. No order allocates memory.
+ * and thaws at once. FREEZE and THAW allocate no memory.
  */
 typedef enum {
     FREEZE_ORDER_NONE,

@@ -40,6 +40,8 @@ static GError *broken_window_error(FreezeEngine *engine)
 {
     g_autofree char *reason = g_steal_pointer(&engine->broken_window);
 
+    if (reason && !freezer_has_straggler(engine->freezer, NULL))
+        state_file_remove(engine->state_path);
     return reason ? g_error_new(G_FILE_ERROR, G_FILE_ERROR_FAILED,
                                 "%s; a snapshot taken after that is not consistent", reason)
                   : NULL;
@@ -57,6 +59,40 @@ static void answer_thaws(FreezeEngine *engine)
         error = freeze_window_thaw_error(engine->window);
     for (unsigned i = 0; i < waiters->len; i++)
         answer(&g_array_index(waiters, Waiter, i), error ? NULL : engine->window, error);
+}
+
+/* ---- the log, which must not wait for a frozen filesystem ---- */
+
+/* For the thaw that has not come yet, should the agent be restarted before it does. */
+static void keep_word(const FreezeEngine *engine)
+{
+    if (engine->broken_window)
+        state_file_keep_word(engine->state_path, engine->broken_window);
+}
+
+static gboolean stragglers_left(void *data)
+{
+    FreezeEngine *engine = data;
+
+    if (freezer_has_straggler(engine->freezer, NULL))
+        return G_SOURCE_CONTINUE;
+    engine->straggler_source = 0;
+    freezer_forget_stragglers(engine->freezer);
+    keep_word(engine);
+    if (engine->state == FREEZE_STATE_THAWED) {
+        log_info(TOPIC, "the last filesystem that could not be thawed at first has been thawed");
+        log_release();
+    }
+    return G_SOURCE_REMOVE;
+}
+
+/* While a filesystem is still frozen, writing the log could wait for it. */
+static void release_log(FreezeEngine *engine)
+{
+    if (!freezer_has_straggler(engine->freezer, NULL))
+        log_release();
+    else if (!engine->straggler_source)
+        engine->straggler_source = g_timeout_add(STRAGGLER_POLL_MS, stragglers_left, engine);
 }
 
 /* ---- freezing: one function a step, each starts the next or ends the window ---- */
@@ -87,7 +123,7 @@ static void step_freeze(FreezeEngine *engine)
         return;
     log_hold(); /* from here on a log line might wait for a frozen disk */
     if (!freezer_freeze(engine->freezer, window->command, window->plan, &window->options, &error)) {
-        log_release();
+        release_log(engine);
         fail_freeze(engine, error);
         return;
     }
@@ -180,30 +216,6 @@ static void everything_is_frozen(FreezeEngine *engine)
     answer(&engine->freeze_waiter, window, NULL);
 }
 
-static gboolean stragglers_left(void *data)
-{
-    FreezeEngine *engine = data;
-
-    if (freezer_has_straggler(engine->freezer, NULL))
-        return G_SOURCE_CONTINUE;
-    engine->straggler_source = 0;
-    freezer_forget_stragglers(engine->freezer);
-    if (engine->state == FREEZE_STATE_THAWED) {
-        log_info(TOPIC, "the last filesystem that could not be thawed at first has been thawed");
-        log_release();
-    }
-    return G_SOURCE_REMOVE;
-}
-
-/* While a filesystem is still frozen, writing the log could wait for it. */
-static void release_log(FreezeEngine *engine)
-{
-    if (!freezer_has_straggler(engine->freezer, NULL))
-        log_release();
-    else if (!engine->straggler_source)
-        engine->straggler_source = g_timeout_add(STRAGGLER_POLL_MS, stragglers_left, engine);
-}
-
 /* The plan, which knows what can be frozen, is dear: it is made only when something is new. */
 static void note_changes(FreezeEngine *engine)
 {
@@ -270,6 +282,8 @@ static void window_is_over(FreezeEngine *engine)
     } else {
         g_free(broken);
     }
+    if (!freezer_has_straggler(engine->freezer, NULL))
+        keep_word(engine);
     if (changes_are_awaited(engine))
         note_changes(engine);
     if (!engine->recovering)
@@ -401,6 +415,8 @@ void freeze_engine_thaw(FreezeEngine *engine, const char *command, bool wants_ch
     log_info(TOPIC, "%s in state %s", command, freeze_state_name(engine->state));
     if (engine->state == FREEZE_STATE_THAWED) {
         g_autoptr(GError) error = broken_window_error(engine);
+        if (!error && engine->window && engine->window->board)
+            error = freeze_window_thaw_error(engine->window); /* one is still being tried */
         answer(&waiter, NULL, error);
         return;
     }
@@ -500,8 +516,10 @@ void freeze_engine_free(FreezeEngine *engine)
         g_source_remove(engine->canary_source);
     if (engine->straggler_source)
         g_source_remove(engine->straggler_source);
+    bool straggler = engine->freezer && freezer_has_straggler(engine->freezer, NULL);
     freezer_free(engine->freezer);
-    log_release();
+    if (!straggler)
+        log_release();
     g_clear_pointer(&engine->canary, canary_stop);
     hooks_free(engine->hooks);
     freeze_history_free(engine->history);

@@ -10,19 +10,26 @@
 
 #define TOPIC "freeze"
 
-static void note_broken_window(FreezeEngine *engine, const StateFile *left)
+static char *make_word(const StateFile *left, int64_t moment_us)
 {
-    int64_t moment_us = left->thawed ? left->thawed_at_us : g_get_real_time();
     g_autoptr(GDateTime) moment = g_date_time_new_from_unix_utc(moment_us / G_USEC_PER_SEC);
     g_autofree char *when = g_date_time_format(moment, "%Y-%m-%d %H:%M:%S UTC");
     bool in_order = g_strcmp0(left->thawed_by, WORD_OF_ORDERLY_END) == 0;
 
-    engine->broken_window = g_strdup_printf(
+    return g_strdup_printf(
         in_order ? "the agent was ended while filesystems were frozen: they were thawed at %s by %s"
                  : "the agent died while filesystems were frozen: they were thawed at %s by %s",
         when, left->thawed_by ? left->thawed_by : "the agent's next start");
+}
+
+static void note_broken_window(FreezeEngine *engine, const StateFile *left)
+{
+    int64_t moment_us = left->thawed ? left->thawed_at_us : g_get_real_time();
+
+    engine->broken_window = left->word ? g_strdup(left->word) : make_word(left, moment_us);
     log_error(TOPIC, "%s", engine->broken_window);
-    if (!in_order) /* that one has its record already */
+    /* A word that was kept, and an orderly end, have their record already. */
+    if (!left->word && g_strcmp0(left->thawed_by, WORD_OF_ORDERLY_END) != 0)
         freeze_history_add_lost(engine->history, left->command, left->began_at_us, moment_us,
                                 engine->broken_window);
 }
@@ -69,7 +76,7 @@ static void recover(FreezeEngine *engine)
         return;
     note_broken_window(engine, left);
     if (left->thawed)
-        state_file_remove(engine->state_path);
+        state_file_keep_word(engine->state_path, engine->broken_window);
     else
         begin_recovery(engine, left);
 }

@@ -162,6 +162,9 @@ static GError *slot_error(const FreezeWindow *window, const FreezeSlot *slot)
     int error_number = atomic_load(&slot->error_number);
     bool opening = strcmp(slot->failed_call, "open") == 0;
 
+    if (strcmp(slot->failed_call, "thread") == 0)
+        return error_new("cannot freeze: no thread can be started for %s: %s", name,
+                         g_strerror(error_number));
     if (error_number != ETIMEDOUT)
         return error_new("cannot %s %s: %s", opening ? "open" : "freeze", name,
                          g_strerror(error_number));
@@ -185,6 +188,9 @@ GError *freeze_window_freeze_error(const FreezeWindow *window)
             return slot_error(window, &board->slots[i]);
     if (board && atomic_load(&board->end) == FREEZE_END_FREEZER_DIED)
         return error_new("cannot freeze: the freezer process died; everything has been thawed");
+    if (board && atomic_load(&board->end) == FREEZE_END_HOLD_TIMEOUT)
+        return error_new("the hold-timeout of %g s passed at once: everything has been thawed",
+                         (double)board->options.hold_timeout_us / G_USEC_PER_SEC);
     return error_new("the freeze was ended by a thaw command before it was complete");
 }
 

@@ -37,7 +37,8 @@ typedef struct {
     int rcu_open_error; /* errno; valid when there is no rcu_fd */
     const char *state_path;
     bool daemon_gone;
-    int predecessor_pidfd; /* announced for the next window to adopt; else -1 */
+    bool mark_when_settled; /* the state file names stragglers still */
+    int predecessor_pidfd;  /* announced for the next window to adopt; else -1 */
 
     /* The window under way. */
     FreezeBoard *board;
@@ -338,6 +339,25 @@ static void thaw_waves(Process *process)
         ;
 }
 
+/* The board is mapped anew: the window's own mapping goes with the last of its threads. */
+static void report_no_threads(Process *process, int board_fd)
+{
+    g_autoptr(FreezeBoard) board = freeze_board_map(board_fd, NULL);
+
+    process->board = NULL;
+    if (!board)
+        return; /* no memory at all: the daemon's watchdog finds out */
+    for (unsigned i = 0; i < board->n_slots; i++) {
+        g_strlcpy(board->slots[i].failed_call, "thread", sizeof board->slots[i].failed_call);
+        atomic_store(&board->slots[i].error_number, EAGAIN);
+        atomic_store(&board->slots[i].outcome, FREEZE_FAILED);
+    }
+    board->thawing_at = board->thawed_at = freeze_clock_now();
+    atomic_store(&board->end, FREEZE_END_FAILED);
+    atomic_store(&board->phase, FREEZE_PHASE_THAWED);
+    eventfd_write(process->phase_fd, 1);
+}
+
 /* The log belongs to the daemon that died; the kernel's takes a line without waiting. */
 static void report_orphaned_window(Process *process)
 {
@@ -350,13 +370,19 @@ static void report_orphaned_window(Process *process)
             errno = 0; /* the state file below says it all the same */
         close(fd);
     }
-    state_file_mark_thawed(process->state_path, "its freezer process");
+    /* Until everything is thawed the file must go on naming it. */
+    if (any_needs_thaw(process->board, FREEZE_CREW_ALL_WAVES, true))
+        process->mark_when_settled = true;
+    else
+        state_file_mark_thawed(process->state_path, "its freezer process", getpid());
 }
 
 static void carry_out_window(Process *process, int board_fd)
 {
-    if (!window_begin(process, board_fd, -1))
+    if (!window_begin(process, board_fd, -1)) {
+        report_no_threads(process, board_fd);
         return;
+    }
     FreezeBoard *board = process->board;
     board->presync_at = freeze_clock_now();
     atomic_store(&board->phase, FREEZE_PHASE_PRESYNC);
@@ -376,15 +402,9 @@ static void carry_out_window(Process *process, int board_fd)
 static void adopt_window(Process *process, int board_fd)
 {
     if (!window_begin(process, board_fd, steal_fd(&process->predecessor_pidfd)))
-        return;
+        _exit(FREEZER_EXIT_NO_THREADS);
     restore_rcu(process);
     while (!process->end_wanted && wait_for_news(process, NO_DEADLINE))
-        ;
-    /* Where the daemon had no descriptor, one is opened; a mount point that is gone needs none. */
-    freeze_crew_order(process->crew, FREEZE_ORDER_OPEN, FREEZE_CREW_ALL_WAVES);
-    int64_t deadline = freeze_clock_now() + THAW_WAIT_US;
-    while (!freeze_crew_has_done(process->crew, FREEZE_ORDER_OPEN, FREEZE_CREW_ALL_WAVES) &&
-           wait_for_news(process, deadline))
         ;
     thaw_waves(process);
     window_end(process);
@@ -460,6 +480,8 @@ static void serve(Process *process)
     /* A thread that sleeps in FIFREEZE must be there to thaw when it returns. */
     while (atomic_load(&windows_alive) > 0)
         wait_for_news(process, NO_DEADLINE);
+    if (process->mark_when_settled)
+        state_file_mark_thawed(process->state_path, "its freezer process", getpid());
 }
 
 void freezer_process_run(int socket_fd, int phase_fd, pid_t daemon_pid, const char *state_path)

@@ -4,6 +4,9 @@
 #include <glib.h>
 #include <sys/types.h>
 
+/* Its exit status when it cannot start the threads of a window that it is to thaw. */
+#define FREEZER_EXIT_NO_THREADS 3
+
 /*
  * The freezer process: steps 4 to 7 of the freeze engine, apart from the daemon so that neither's
  * end leaves a filesystem frozen. Called in the child of fork(2); never returns.

@@ -3,8 +3,8 @@
 
 #include "agent/freezer-message.h"
 #include "agent/freezer-process.h"
+#include "agent/freezer-window.h"
 #include "agent/log.h"
-#include "platform/freeze-ioctl.h"
 #include "platform/rcu.h"
 
 #include <errno.h>
@@ -20,8 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* How much longer than its own deadlines the freezer process may take before it counts as stuck. */
-#define GRACE_MS 5000
+/* How long the freezer process may take for a thaw, which it gives up waiting for after 11 s,
+ * before it counts as stuck. */
 #define THAW_GRACE_MS 15000
 #define DEATH_POLL_MS 200
 #define SOCKET_BUFFER_BYTES (4 * 1024 * 1024)
@@ -41,99 +41,62 @@ struct Freezer {
     guint watchdog_source;
     guint death_source;
 
-    FreezeBoard *board;
-    int board_fd;
-    int *descriptors; /* the daemon's own, one per slot; -1 where it has none */
-    bool window_open; /* news of FREEZE_PHASE_THAWED is still due */
+    FreezerWindow *window; /* under way, or the last; NULL before the first */
+    bool window_open;      /* news of FREEZE_PHASE_THAWED is still due */
     bool frozen_told;
-    const char *thawed_by; /* word to leave in the state file instead of removing it; else NULL */
-    GPtrArray *old_boards; /* of FreezeBoard: ended windows with stragglers */
+    const char *thawed_by;  /* word to leave in the state file instead of removing it; else NULL */
+    GPtrArray *old_windows; /* of FreezerWindow: earlier ones with stragglers */
 };
 
 static bool spawn(Freezer *freezer, GError **error);
 
 /* ---- the window's bookkeeping ---- */
 
-static bool has_straggler(const FreezeBoard *board)
+static void forget_window(Freezer *freezer)
 {
-    for (unsigned i = 0; i < board->n_slots; i++)
-        if (freeze_slot_is_unsettled(&board->slots[i]))
-            return true;
-    return false;
-}
+    FreezerWindow *window = g_steal_pointer(&freezer->window);
 
-static void close_descriptors(Freezer *freezer)
-{
-    if (!freezer->descriptors)
-        return;
-    for (unsigned i = 0; i < freezer->board->n_slots; i++)
-        if (freezer->descriptors[i] >= 0)
-            close(freezer->descriptors[i]);
-    g_clear_pointer(&freezer->descriptors, g_free);
-}
-
-static void forget_board(Freezer *freezer)
-{
-    close_descriptors(freezer);
-    if (freezer->board_fd >= 0)
-        close(freezer->board_fd);
-    freezer->board_fd = -1;
-    if (freezer->board && has_straggler(freezer->board))
-        g_ptr_array_add(freezer->old_boards, freezer->board);
+    if (window && freezer_window_find_unsettled(window, NULL))
+        g_ptr_array_add(freezer->old_windows, window);
     else
-        freeze_board_unmap(freezer->board);
-    freezer->board = NULL;
+        freezer_window_free(window);
 }
 
-static bool install_board(Freezer *freezer, const FreezePlan *plan, const FreezeOptions *options,
-                          GError **error)
+static bool install_window(Freezer *freezer, const FreezePlan *plan, const FreezeOptions *options,
+                           GError **error)
 {
-    int board_fd;
-    FreezeBoard *board = freeze_board_new(plan, options, &board_fd, error);
+    FreezerWindow *window = freezer_window_new(plan, options, error);
 
-    if (!board)
+    if (!window)
         return false;
-    forget_board(freezer);
-    freezer->board = board;
-    freezer->board_fd = board_fd;
-    freezer->descriptors = g_new(int, board->n_slots + 1);
-    memset(freezer->descriptors, 0xff, sizeof(int) * (board->n_slots + 1));
+    forget_window(freezer);
+    freezer->window = window;
     freezer->frozen_told = false;
     return true;
 }
 
 static const FreezeSlot *find_straggler(const Freezer *freezer, const FreezePlan *plan)
 {
-    for (unsigned b = 0; b < freezer->old_boards->len; b++) {
-        const FreezeBoard *board = g_ptr_array_index(freezer->old_boards, b);
-        for (unsigned s = 0; s < board->n_slots; s++) {
-            if (!freeze_slot_is_unsettled(&board->slots[s]))
-                continue;
-            for (unsigned t = 0; !plan || t < plan->targets->len; t++) {
-                const FreezeTarget *target = plan ? g_ptr_array_index(plan->targets, t) : NULL;
-                if (!target || target->device == board->slots[s].device)
-                    return &board->slots[s];
-            }
-        }
-    }
-    return NULL;
+    const FreezeSlot *slot = NULL;
+
+    if (freezer->window && !freezer->window_open)
+        slot = freezer_window_find_unsettled(freezer->window, plan);
+    for (unsigned i = 0; !slot && i < freezer->old_windows->len; i++)
+        slot = freezer_window_find_unsettled(g_ptr_array_index(freezer->old_windows, i), plan);
+    return slot;
 }
 
-static void drop_settled_boards(Freezer *freezer)
+static void drop_settled_windows(Freezer *freezer)
 {
-    for (unsigned b = freezer->old_boards->len; b-- > 0;)
-        if (!has_straggler(g_ptr_array_index(freezer->old_boards, b)))
-            g_ptr_array_remove_index_fast(freezer->old_boards, b);
+    for (unsigned i = freezer->old_windows->len; i-- > 0;)
+        if (!freezer_window_find_unsettled(g_ptr_array_index(freezer->old_windows, i), NULL))
+            g_ptr_array_remove_index_fast(freezer->old_windows, i);
 }
 
 bool freezer_has_straggler(const Freezer *freezer, char **description)
 {
     const FreezeSlot *slot = find_straggler(freezer, NULL);
 
-    if (!slot && !freezer->window_open && freezer->board)
-        for (unsigned i = 0; i < freezer->board->n_slots && !slot; i++)
-            if (freeze_slot_is_unsettled(&freezer->board->slots[i]))
-                slot = &freezer->board->slots[i];
     if (slot && description)
         *description = freeze_slot_describe(slot);
     return slot != NULL;
@@ -142,7 +105,7 @@ bool freezer_has_straggler(const Freezer *freezer, char **description)
 static void settle_state_file(Freezer *freezer)
 {
     if (freezer->thawed_by)
-        state_file_mark_thawed(freezer->state_path, freezer->thawed_by);
+        state_file_mark_thawed(freezer->state_path, freezer->thawed_by, 0);
     else
         state_file_remove(freezer->state_path);
 }
@@ -154,7 +117,9 @@ void freezer_leave_word(Freezer *freezer, const char *thawed_by)
 
 void freezer_forget_stragglers(Freezer *freezer)
 {
-    drop_settled_boards(freezer);
+    drop_settled_windows(freezer);
+    if (freezer->window)
+        freezer_window_close_settled(freezer->window);
     if (!freezer->window_open && !freezer_has_straggler(freezer, NULL))
         settle_state_file(freezer);
 }
@@ -168,7 +133,8 @@ static gboolean freezer_is_stuck(void *data)
     freezer->watchdog_source = 0;
     log_error("freeze", "the freezer process (pid %d) does not answer: replacing it",
               (int)freezer->pid);
-    kill(freezer->pid, SIGKILL); /* look_for_death() and its pidfd tell of its end */
+    if (freezer->pid > 0)
+        kill(freezer->pid, SIGKILL); /* look_for_death() and its pidfd tell of its end */
     return G_SOURCE_REMOVE;
 }
 
@@ -185,8 +151,7 @@ static int64_t freeze_watchdog_ms(const FreezeOptions *options)
 {
     if (options->presync_timeout_us == 0 || options->freeze_timeout_us == 0)
         return -1;
-    /* Opening and pre-sync each have pre-sync-timeout at most. */
-    return (options->presync_timeout_us + options->freeze_timeout_us) / 1000 + GRACE_MS;
+    return (options->presync_timeout_us + options->freeze_timeout_us) / 1000 + THAW_GRACE_MS;
 }
 
 /* ---- news from the freezer process ---- */
@@ -195,9 +160,9 @@ static void window_is_over(Freezer *freezer)
 {
     freezer->window_open = false;
     set_watchdog(freezer, -1);
-    if (!has_straggler(freezer->board))
+    freezer_window_close_settled(freezer->window);
+    if (!freezer_has_straggler(freezer, NULL))
         settle_state_file(freezer);
-    close_descriptors(freezer);
     freezer->news(FREEZE_PHASE_THAWED, freezer->user_data);
 }
 
@@ -205,11 +170,11 @@ static void look_at_phase(Freezer *freezer)
 {
     if (!freezer->window_open)
         return;
-    FreezePhase phase = (FreezePhase)atomic_load(&freezer->board->phase);
-    if (freezer->board->frozen_at != 0 && !freezer->frozen_told) {
-        int64_t hold_ms = freezer->board->options.hold_timeout_us / 1000;
+    FreezePhase phase = (FreezePhase)atomic_load(&freezer->window->board->phase);
+    if (freezer->window->board->frozen_at != 0 && !freezer->frozen_told) {
+        int64_t hold_ms = freezer->window->board->options.hold_timeout_us / 1000;
         freezer->frozen_told = true;
-        set_watchdog(freezer, hold_ms == 0 ? -1 : hold_ms + GRACE_MS);
+        set_watchdog(freezer, hold_ms == 0 ? -1 : hold_ms + THAW_GRACE_MS);
         freezer->news(FREEZE_PHASE_FROZEN, freezer->user_data);
     }
     if (phase == FREEZE_PHASE_THAWED)
@@ -231,12 +196,9 @@ static void take_descriptors(Freezer *freezer)
     int fd;
 
     while (freezer_message_receive(freezer->socket_fd, &message, &fd)) {
-        if (fd < 0)
-            continue;
-        if (freezer->descriptors && message.slot < freezer->board->n_slots &&
-            freezer->descriptors[message.slot] < 0)
-            freezer->descriptors[message.slot] = fd;
-        else
+        if (fd >= 0 && freezer->window)
+            freezer_window_keep_descriptor(freezer->window, message.slot, fd);
+        else if (fd >= 0)
             close(fd);
     }
 }
@@ -268,53 +230,49 @@ static void detach(Freezer *freezer)
     close(freezer->phase_fd);
 }
 
-/* Last resort when no process can be forked: the thaw may sleep, but nothing stays frozen. */
-static void thaw_here(Freezer *freezer)
-{
-    for (unsigned i = freezer->board->n_slots; i-- > 0;) {
-        FreezeSlot *slot = &freezer->board->slots[i];
-        if (!freeze_outcome_needs_thaw(atomic_load(&slot->outcome)) || freezer->descriptors[i] < 0)
-            continue;
-        int error_number = freeze_ioctl_thaw(freezer->descriptors[i]);
-        slot->thawed_at = freeze_clock_now();
-        atomic_store(&slot->outcome,
-                     error_number == EINVAL ? FREEZE_THAWED_BY_OTHERS : FREEZE_THAWED);
-    }
-    atomic_store(&freezer->board->phase, FREEZE_PHASE_THAWED);
-}
-
-static bool hand_over_window(Freezer *freezer, int predecessor_pidfd)
+static bool hand_over(Freezer *freezer, const FreezerWindow *window, int predecessor_pidfd)
 {
     if (predecessor_pidfd >= 0)
         freezer_message_send(freezer->socket_fd,
                              &(FreezerMessage){FREEZER_DESCRIPTOR, FREEZER_PREDECESSOR},
                              predecessor_pidfd);
     bool sent = freezer_message_send(freezer->socket_fd, &(FreezerMessage){FREEZER_ADOPT, 0},
-                                     freezer->board_fd);
-    for (unsigned i = 0; sent && i < freezer->board->n_slots; i++)
-        if (freezer->descriptors[i] >= 0)
+                                     window->board_fd);
+    for (unsigned i = 0; sent && i < window->board->n_slots; i++)
+        if (window->descriptors[i] >= 0)
             sent =
                 freezer_message_send(freezer->socket_fd, &(FreezerMessage){FREEZER_DESCRIPTOR, i},
-                                     freezer->descriptors[i]);
-    set_watchdog(freezer, THAW_GRACE_MS);
+                                     window->descriptors[i]);
     return sent && freezer_message_send(freezer->socket_fd, &(FreezerMessage){FREEZER_THAW, 0}, -1);
 }
 
-static void replace(Freezer *freezer, int predecessor_pidfd)
+/* Last resort where no other process can: the thaw may sleep, but nothing stays frozen. */
+static void hand_over_or_thaw(Freezer *freezer, FreezerWindow *window, int predecessor_pidfd)
+{
+    if (freezer->pid <= 0 || !hand_over(freezer, window, predecessor_pidfd))
+        freezer_window_thaw_here(window);
+}
+
+static void replace(Freezer *freezer, bool cannot_thread, int predecessor_pidfd)
 {
     g_autoptr(GError) error = NULL;
-    bool spawned = spawn(freezer, &error);
 
-    if (!spawned)
+    if (!spawn(freezer, &error))
         log_error("freeze", "%s", error->message);
-    if (!freezer->window_open)
-        return;
-    if (atomic_load(&freezer->board->end) != FREEZE_END_RECOVERED)
-        atomic_store(&freezer->board->end, FREEZE_END_FREEZER_DIED);
-    if (!spawned || !hand_over_window(freezer, predecessor_pidfd)) {
-        thaw_here(freezer);
+    if (freezer->window_open) {
+        if (atomic_load(&freezer->window->board->end) != FREEZE_END_RECOVERED)
+            atomic_store(&freezer->window->board->end, FREEZE_END_FREEZER_DIED);
+        if (cannot_thread)
+            freezer_window_thaw_here(freezer->window);
+        else
+            hand_over_or_thaw(freezer, freezer->window, predecessor_pidfd);
+        set_watchdog(freezer, THAW_GRACE_MS);
         look_at_phase(freezer);
+    } else if (freezer->window && freezer_window_find_unsettled(freezer->window, NULL)) {
+        hand_over_or_thaw(freezer, freezer->window, predecessor_pidfd);
     }
+    for (unsigned i = 0; i < freezer->old_windows->len; i++)
+        hand_over_or_thaw(freezer, g_ptr_array_index(freezer->old_windows, i), predecessor_pidfd);
 }
 
 static gboolean reap(int pidfd, GIOCondition condition, void *data)
@@ -340,7 +298,9 @@ static void take_over(Freezer *freezer)
     log_error("freeze", "the freezer process (pid %d) died %s; starting a new one%s", (int)pid,
               cause, freezer->window_open ? ", which thaws what is frozen" : "");
     detach(freezer);
-    replace(freezer, pidfd);
+    bool cannot_thread =
+        is_gone && WIFEXITED(status) && WEXITSTATUS(status) == FREEZER_EXIT_NO_THREADS;
+    replace(freezer, cannot_thread, pidfd);
     if (is_gone)
         close(pidfd);
     else
@@ -374,7 +334,7 @@ static gboolean look_for_death(void *data)
 {
     Freezer *freezer = data;
 
-    if (!freezer->window_open) {
+    if (!freezer->window_open && !freezer_has_straggler(freezer, NULL)) {
         freezer->death_source = 0;
         return G_SOURCE_REMOVE;
     }
@@ -454,11 +414,10 @@ Freezer *freezer_new(const char *state_path, FreezerNews news, void *user_data, 
     freezer->state_path = g_strdup(state_path);
     freezer->news = news;
     freezer->user_data = user_data;
-    freezer->board_fd = -1;
-    freezer->old_boards = g_ptr_array_new_with_free_func((GDestroyNotify)freeze_board_unmap);
+    freezer->old_windows = g_ptr_array_new_with_free_func((GDestroyNotify)freezer_window_free);
     if (spawn(freezer, error))
         return freezer;
-    g_ptr_array_unref(freezer->old_boards);
+    g_ptr_array_unref(freezer->old_windows);
     g_free(freezer->state_path);
     g_free(freezer);
     return NULL;
@@ -477,8 +436,8 @@ void freezer_free(Freezer *freezer)
         close(freezer->pidfd);
         waitpid(freezer->pid, NULL, WNOHANG);
     }
-    forget_board(freezer);
-    g_ptr_array_unref(freezer->old_boards);
+    freezer_window_free(freezer->window);
+    g_ptr_array_unref(freezer->old_windows);
     g_free(freezer->state_path);
     g_free(freezer);
 }
@@ -487,9 +446,7 @@ void freezer_free(Freezer *freezer)
 
 static bool check_ready(Freezer *freezer, const FreezePlan *plan, GError **error)
 {
-    drop_settled_boards(freezer);
-    if (freezer->board && !freezer->window_open && has_straggler(freezer->board))
-        forget_board(freezer);
+    drop_settled_windows(freezer);
     const FreezeSlot *straggler = find_straggler(freezer, plan);
     if (straggler) {
         g_autofree char *name = freeze_slot_describe(straggler);
@@ -508,7 +465,7 @@ bool freezer_freeze(Freezer *freezer, const char *command, const FreezePlan *pla
     g_autoptr(GError) state_error = NULL;
 
     g_return_val_if_fail(!freezer->window_open, false);
-    if (!check_ready(freezer, plan, error) || !install_board(freezer, plan, options, error))
+    if (!check_ready(freezer, plan, error) || !install_window(freezer, plan, options, error))
         return false;
     if (!state_file_write(freezer->state_path, command, plan, freezer->pid, &state_error))
         log_warning("freeze",
@@ -516,7 +473,7 @@ bool freezer_freeze(Freezer *freezer, const char *command, const FreezePlan *pla
                     "will not know what to thaw",
                     state_error->message);
     if (!freezer_message_send(freezer->socket_fd, &(FreezerMessage){FREEZER_FREEZE, 0},
-                              freezer->board_fd)) {
+                              freezer->window->board_fd)) {
         g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
                     "cannot reach the freezer process: %s", g_strerror(errno));
         state_file_remove(freezer->state_path);
@@ -562,16 +519,16 @@ bool freezer_recover(Freezer *freezer, const StateFile *left, GError **error)
     static const FreezeOptions no_limits = {0};
 
     g_return_val_if_fail(!freezer->window_open, false);
-    if (!install_board(freezer, left->plan, &no_limits, error))
+    if (!install_window(freezer, left->plan, &no_limits, error))
         return false;
-    for (unsigned i = 0; i < freezer->board->n_slots; i++)
-        atomic_store(&freezer->board->slots[i].outcome, FREEZE_THAWING);
-    atomic_store(&freezer->board->end, FREEZE_END_RECOVERED);
+    for (unsigned i = 0; i < freezer->window->board->n_slots; i++)
+        atomic_store(&freezer->window->board->slots[i].outcome, FREEZE_THAWING);
+    atomic_store(&freezer->window->board->end, FREEZE_END_RECOVERED);
     restore_rcu(left->rcu_restore);
     int predecessor_pidfd = open_predecessor(left->freezer_pid);
     open_window(freezer);
-    if (!hand_over_window(freezer, predecessor_pidfd))
-        thaw_here(freezer);
+    set_watchdog(freezer, THAW_GRACE_MS);
+    hand_over_or_thaw(freezer, freezer->window, predecessor_pidfd);
     if (predecessor_pidfd >= 0)
         close(predecessor_pidfd);
     return true;
@@ -579,5 +536,5 @@ bool freezer_recover(Freezer *freezer, const StateFile *left, GError **error)
 
 const FreezeBoard *freezer_board(const Freezer *freezer)
 {
-    return freezer->board;
+    return freezer->window ? freezer->window->board : NULL;
 }

@@ -200,7 +200,7 @@ bool log_open(const LogOptions *options, GError **error)
 
 void log_close(void)
 {
-    flush();
+    flush(); /* nothing while held: a filesystem is still frozen, and writing could wait for it */
     close_output();
     the_log.attached = false;
 }

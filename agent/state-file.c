@@ -19,6 +19,7 @@ void state_file_free(StateFile *file)
     g_clear_pointer(&file->plan, freeze_plan_free);
     g_free(file->command);
     g_free(file->thawed_by);
+    g_free(file->word);
     g_free(file);
 }
 
@@ -111,6 +112,7 @@ StateFile *state_file_read(const char *path, GError **error)
     StateFile *file = g_new0(StateFile, 1);
     file->command = g_key_file_get_string(keys, WINDOW, "command", NULL);
     file->daemon_pid = g_key_file_get_integer(keys, WINDOW, "agent-pid", NULL);
+    file->word = g_key_file_get_string(keys, WINDOW, "word", NULL);
     file->thawed_by = g_key_file_get_string(keys, WINDOW, "thawed-by", NULL);
     file->freezer_pid = g_key_file_get_integer(keys, WINDOW, "freezer-pid", NULL);
     file->began_at_us = g_key_file_get_int64(keys, WINDOW, "began-at-us", NULL);
@@ -145,11 +147,24 @@ bool state_file_is_in_use(const StateFile *file)
            g_file_get_contents(path, &status, NULL, NULL) && strstr(status, parent) != NULL;
 }
 
-void state_file_mark_thawed(const char *path, const char *by)
+void state_file_keep_word(const char *path, const char *word)
 {
     g_autoptr(GKeyFile) keys = g_key_file_new();
 
-    if (!g_key_file_load_from_file(keys, path, G_KEY_FILE_NONE, NULL))
+    g_key_file_load_from_file(keys, path, G_KEY_FILE_NONE, NULL);
+    if (!g_key_file_has_key(keys, WINDOW, "thawed-at-us", NULL))
+        g_key_file_set_int64(keys, WINDOW, "thawed-at-us", g_get_real_time());
+    g_key_file_set_string(keys, WINDOW, "word", word);
+    save(keys, path, NULL);
+}
+
+void state_file_mark_thawed(const char *path, const char *by, pid_t freezer_pid)
+{
+    g_autoptr(GKeyFile) keys = g_key_file_new();
+
+    if (!g_key_file_load_from_file(keys, path, G_KEY_FILE_NONE, NULL) ||
+        (freezer_pid != 0 &&
+         g_key_file_get_integer(keys, WINDOW, "freezer-pid", NULL) != freezer_pid))
         return;
     g_key_file_set_int64(keys, WINDOW, "thawed-at-us", g_get_real_time());
     g_key_file_set_string(keys, WINDOW, "thawed-by", by);

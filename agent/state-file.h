@@ -19,6 +19,7 @@ typedef struct {
     char *command;        /* who asked for the freeze */
     pid_t freezer_pid;    /* the freezer process of that window */
     pid_t daemon_pid;     /* the agent of that window */
+    char *word;           /* what the next thaw is to be told; NULL: to be made up */
     char *thawed_by;      /* who has; NULL unless thawed */
     int64_t began_at_us;  /* CLOCK_REALTIME */
     int64_t thawed_at_us; /* CLOCK_REALTIME; 0 unless thawed */
@@ -36,8 +37,13 @@ bool state_file_write(const char *path, const char *command, const FreezePlan *p
 /* What the file tells; NULL without an error when there is none. */
 StateFile *state_file_read(const char *path, GError **error);
 
-/* Notes in an existing file that its filesystems have been thawed, and by whom. */
-void state_file_mark_thawed(const char *path, const char *by);
+/* Notes in an existing file that its filesystems have been thawed, and by whom; with freezer_pid,
+ * only if the file is of that freezer process's window. */
+void state_file_mark_thawed(const char *path, const char *by, pid_t freezer_pid);
+
+/* Leaves word for a host that has not thawed yet, over restarts of the agent: in the existing file,
+ * or in a new one that names no filesystem. */
+void state_file_keep_word(const char *path, const char *word);
 
 /* True when the agent of that window still runs: its freezer process is alive and its child. Nobody
  * else may thaw then. */

@@ -110,8 +110,8 @@ class Agent:
         """The freezer process: the daemon's child of that name; None when there is none."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="utf-8")
         for pid in children.split():
-            name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8")
-            if name.startswith("quiesced-freeze"):
+            status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+            if "Name:\tquiesced-freeze" in status and "State:\tZ" not in status:
                 return int(pid)
         return None
 

@@ -261,21 +261,6 @@ def test_the_log_can_be_read_over_the_wire_while_frozen(agent, filesystems):
     assert agent.call("guest-fsfreeze-thaw") == 1
 
 
-def test_time_steps_during_the_hold_move_no_deadline(agent, filesystems):
-    mount_point = filesystems.add("one")
-    agent.start()
-    before = time.time()
-    began = time.monotonic()
-    agent.call("quiesce-freeze", mountpoints=[str(mount_point)], hold_timeout_ms=3000)
-    try:
-        time.clock_settime(time.CLOCK_REALTIME, before + 3600)
-        time.sleep(0.5)
-        assert agent.call("guest-fsfreeze-status") == "frozen"
-    finally:
-        time.clock_settime(time.CLOCK_REALTIME, before + (time.monotonic() - began))
-    assert agent.call("guest-fsfreeze-thaw") == 1
-
-
 def test_a_sync_that_never_returns_is_named_and_not_tried_again_meanwhile(agent, stalling):
     agent.start()
     stalling.stall_syncs()
@@ -375,3 +360,84 @@ def test_a_daemon_that_cannot_fork_thaws_by_itself(agent, filesystems):
     finally:
         agent.stop()
         group.rmdir()
+
+
+def overrun_freeze(agent, *mount_points):
+    """A freeze that ends in the error of its deadline while one FIFREEZE sleeps on."""
+    with pytest.raises(CommandError, match="freeze-timeout of 0.3 s"):
+        agent.call("quiesce-freeze", mountpoints=[str(m) for m in mount_points],
+                   presync_timeout_ms=300, freeze_timeout_ms=300)
+
+
+def test_a_freezer_process_that_dies_after_the_window_still_leaves_nothing_frozen(
+        agent, filesystems, stalling):
+    agent.start()
+    stalling.stall_freezes()
+    overrun_freeze(agent, stalling.mount_point)
+    first = agent.freezer_pid()
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: agent.freezer_pid() not in (None, first), "a new freezer process")
+    stalling.release()
+    wait_until(lambda: is_writable(stalling.mount_point), "the late freeze is thawed")
+    wait_until(lambda: outcomes(agent.host) == [], "no straggler is left")
+    assert freeze(agent, stalling.mount_point) == 1
+    assert agent.call("guest-fsfreeze-thaw") == 1
+
+
+def test_a_log_on_the_filesystem_that_sleeps_holds_up_nothing(agent, stalling):
+    agent.log_path = stalling.mount_point / "agent.log"
+    agent.start()
+    stalling.stall_freezes()
+    overrun_freeze(agent, stalling.mount_point)
+    with pytest.raises(CommandError, match="call of an earlier freeze"):
+        freeze(agent, stalling.mount_point)
+    assert agent.call("guest-ping") == {}
+    stalling.release()
+    agent.wait_for_log("the last filesystem that could not be thawed at first has been thawed")
+
+
+def test_a_second_thaw_says_again_what_is_not_thawed(agent, stalling):
+    agent.start()
+    freeze(agent, stalling.mount_point)
+    run("fsfreeze", "-f", stalling.outer)
+    for _ in range(2):
+        with pytest.raises(CommandError, match="cannot thaw .*/inner "):
+            agent.call("guest-fsfreeze-thaw", timeout=60)
+    stalling.release()
+    wait_until(lambda: is_writable(stalling.mount_point), "thawed in the end")
+    wait_until(lambda: outcomes(agent.host) == [], "status says so")
+    assert agent.call("guest-fsfreeze-thaw") == 0
+
+
+def test_the_thaw_option_works_from_another_mount_namespace(agent, filesystems):
+    """A service manager may give each of a unit's commands a namespace of its own."""
+    mount_point = filesystems.add("one")
+    agent.start()
+    freeze(agent, mount_point)
+    freezer = agent.freezer_pid()
+    os.kill(agent.pid, signal.SIGSTOP)
+    os.kill(freezer, signal.SIGKILL)
+    agent.kill()
+    agent.wait()
+    run("unshare", "-m", agent.program, "--thaw", "-t", agent.state_dir)
+    assert is_writable(mount_point)
+
+
+def test_the_word_of_a_hold_timeout_outlives_restarts_until_it_is_told(agent, filesystems):
+    mount_point = filesystems.add("one")
+    agent.start()
+    agent.call("quiesce-freeze", mountpoints=[str(mount_point)], hold_timeout_ms=200)
+    wait_until(lambda: agent.call("guest-fsfreeze-status") == "thawed", "thawed by itself")
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        agent.kill(number)
+        agent.wait()
+        agent.hang_up()
+        agent.start()
+    with pytest.raises(CommandError, match="no thaw came within the hold-timeout of 0.2 s"):
+        agent.call("guest-fsfreeze-thaw")
+    assert agent.call("guest-fsfreeze-thaw") == 0
+    agent.kill(signal.SIGTERM)
+    agent.wait()
+    agent.hang_up()
+    agent.start()
+    assert agent.call("guest-fsfreeze-thaw") == 0

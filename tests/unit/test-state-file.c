@@ -106,7 +106,7 @@ END_TEST
 START_TEST(the_word_of_a_thaw_is_kept_with_its_author)
 {
     write_file();
-    state_file_mark_thawed(path, "its freezer process");
+    state_file_mark_thawed(path, "its freezer process", 4711);
     g_autoptr(StateFile) file = state_file_read(path, NULL);
     ck_assert(file->thawed);
     ck_assert_str_eq(file->thawed_by, "its freezer process");
@@ -115,9 +115,30 @@ START_TEST(the_word_of_a_thaw_is_kept_with_its_author)
 }
 END_TEST
 
+START_TEST(a_freezer_process_marks_only_its_own_window)
+{
+    write_file();
+    state_file_mark_thawed(path, "another", 4712);
+    g_autoptr(StateFile) file = state_file_read(path, NULL);
+    ck_assert(!file->thawed);
+}
+END_TEST
+
+START_TEST(a_word_for_the_host_outlives_the_window)
+{
+    write_file();
+    state_file_remove(path);
+    state_file_keep_word(path, "no thaw came");
+    g_autoptr(StateFile) file = state_file_read(path, NULL);
+    ck_assert(file->thawed);
+    ck_assert_str_eq(file->word, "no thaw came");
+    ck_assert_uint_eq(file->plan->targets->len, 0);
+}
+END_TEST
+
 START_TEST(a_thaw_makes_no_file_where_there_is_none)
 {
-    state_file_mark_thawed(path, "nobody");
+    state_file_mark_thawed(path, "nobody", 0);
     ck_assert(!g_file_test(path, G_FILE_TEST_EXISTS));
 }
 END_TEST
@@ -150,6 +171,8 @@ int main(void)
     tcase_add_test(tests, no_file_is_no_error);
     tcase_add_test(tests, a_damaged_file_is_an_error_that_names_it);
     tcase_add_test(tests, the_word_of_a_thaw_is_kept_with_its_author);
+    tcase_add_test(tests, a_freezer_process_marks_only_its_own_window);
+    tcase_add_test(tests, a_word_for_the_host_outlives_the_window);
     tcase_add_test(tests, a_thaw_makes_no_file_where_there_is_none);
     tcase_add_test(tests, the_file_is_in_use_while_the_freezer_process_is_its_agents_child);
     suite_add_tcase(suite, tests);
