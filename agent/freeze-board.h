@@ -96,7 +96,6 @@ typedef struct {
     int64_t thawing_at;
     int64_t thawed_at;
     bool presync_timed_out;
-    bool freeze_timed_out;
     int rcu_error; /* errno with which expediting RCU failed; 0 = it worked or was not wanted */
     _Atomic int rcu_restore; /* what /sys/kernel/rcu_expedited held; -1: nothing to put back */
 

@@ -34,7 +34,7 @@ typedef struct FreezeCrew FreezeCrew;
  * process is entirely gone.
  *
  * board, notify_fd and predecessor_pidfd must last until the crew is gone: crew_gone(data) is
- * called then, from whichever thread is last; also when this fails, before it returns.
+ * called then, from whichever thread is last; also when this fails, as threads may have started.
  */
 FreezeCrew *freeze_crew_new(FreezeBoard *board, int notify_fd, int predecessor_pidfd,
                             void (*crew_gone)(void *data), void *data, GError **error);

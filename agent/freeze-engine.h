@@ -10,7 +10,8 @@
 
 /*
  * One freeze at a time, from the request to the record: enumerate, plan, hooks, pre-sync, freeze,
- * hold, thaw, hooks (../shared/design.md, "The freeze engine"). Nothing here blocks.
+ * hold, thaw, hooks (../shared/design.md, "The freeze engine"). Nothing here waits for a
+ * filesystem, except as agent/freezer.h says.
  */
 typedef enum {
     FREEZE_STATE_THAWED,

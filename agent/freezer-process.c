@@ -219,7 +219,8 @@ static void blame_late_slot(Process *process, FreezeOrder order, const char *cal
     atomic_store(&slot->error_number, ETIMEDOUT);
 }
 
-/* The daemon needs descriptors of its own, to thaw should this process die. */
+/* The daemon needs descriptors of its own, to thaw should this process die. Where one does not
+ * arrive, the successor opens the filesystem anew. */
 static void send_descriptors(Process *process)
 {
     for (unsigned i = 0; i < process->board->n_slots; i++) {
@@ -287,10 +288,8 @@ static bool freeze_waves(Process *process)
     for (unsigned wave = 0; wave < board->waves && result == ORDER_DONE; wave++)
         result = carry_out_order(process, FREEZE_ORDER_FREEZE, wave, deadline);
     restore_rcu(process);
-    if (result == ORDER_LATE) {
-        board->freeze_timed_out = true;
+    if (result == ORDER_LATE)
         blame_late_slot(process, FREEZE_ORDER_FREEZE, "FIFREEZE");
-    }
     return result == ORDER_DONE;
 }
 

@@ -77,21 +77,11 @@ const FreezeSlot *freezer_window_find_unsettled(const FreezerWindow *window, con
     return NULL;
 }
 
-static void restore_rcu(FreezeBoard *board)
-{
-    int fd = rcu_switch_open();
-
-    if (fd < 0)
-        return;
-    rcu_switch_restore(fd, atomic_exchange(&board->rcu_restore, -1));
-    close(fd);
-}
-
 void freezer_window_thaw_here(FreezerWindow *window)
 {
     FreezeBoard *board = window->board;
 
-    restore_rcu(board);
+    rcu_switch_put_back(atomic_exchange(&board->rcu_restore, -1));
     if (board->thawing_at == 0)
         board->thawing_at = freeze_clock_now();
     /* The slots are sorted by wave: backwards, what others lie on comes first. */

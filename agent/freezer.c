@@ -504,16 +504,6 @@ static int open_predecessor(pid_t pid)
     return (int)syscall(SYS_pidfd_open, pid, 0);
 }
 
-static void restore_rcu(int value)
-{
-    int fd = value == 0 ? rcu_switch_open() : -1;
-
-    if (fd < 0)
-        return;
-    rcu_switch_restore(fd, value);
-    close(fd);
-}
-
 bool freezer_recover(Freezer *freezer, const StateFile *left, GError **error)
 {
     static const FreezeOptions no_limits = {0};
@@ -524,7 +514,7 @@ bool freezer_recover(Freezer *freezer, const StateFile *left, GError **error)
     for (unsigned i = 0; i < freezer->window->board->n_slots; i++)
         atomic_store(&freezer->window->board->slots[i].outcome, FREEZE_THAWING);
     atomic_store(&freezer->window->board->end, FREEZE_END_RECOVERED);
-    restore_rcu(left->rcu_restore);
+    rcu_switch_put_back(left->rcu_restore == 0 ? 0 : -1); /* what was on stays on */
     int predecessor_pidfd = open_predecessor(left->freezer_pid);
     open_window(freezer);
     set_watchdog(freezer, THAW_GRACE_MS);

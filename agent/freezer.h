@@ -10,7 +10,8 @@
 
 /*
  * The daemon's handle on the freezer process (agent/freezer-process.h), which pre-syncs, freezes,
- * holds and thaws. Nothing here blocks; news comes from the main loop.
+ * holds and thaws. News comes from the main loop, and nothing here waits for a filesystem, except
+ * freezer_free() and, where neither a process nor a thread can be had, the thaw in this process.
  *
  * Should the freezer process die or stop answering, a new one is forked and thaws with the
  * daemon's copies of the descriptors.

@@ -38,3 +38,13 @@ int rcu_switch_restore(int fd, int previous)
 {
     return previous < 0 ? 0 : write_digit(fd, previous);
 }
+
+void rcu_switch_put_back(int previous)
+{
+    int fd = previous < 0 ? -1 : rcu_switch_open();
+
+    if (fd < 0)
+        return;
+    rcu_switch_restore(fd, previous);
+    close(fd);
+}

@@ -18,3 +18,6 @@ int rcu_switch_expedite(int fd, _Atomic int *previous);
 
 /* Puts the switch back; previous -1 does nothing. Returns 0 or a positive errno. */
 int rcu_switch_restore(int fd, int previous);
+
+/* The same for whoever has not opened the switch. */
+void rcu_switch_put_back(int previous);
