@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "prober/disk/disk-bytes.h"
+#include "prober/disk/live-disks.h"
+
+#include <glib.h>
+#include <stdbool.h>
+
+/*
+ * What lies on a set of disks: partitions (MBR with logical ones, GPT; libblkid), linear LVM
+ * logical volumes over any of the disks, md arrays of which one member tells everything (RAID 1,
+ * or one device), LUKS as opaque; stacked in each other. Types and UUIDs are libblkid's.
+ */
+typedef enum {
+    VOLUME_FILESYSTEM, /* type, uuid and bytes hold */
+    VOLUME_OPAQUE,     /* recognised, cannot be looked into: note says why (LUKS, striped LVM) */
+    VOLUME_UNKNOWN,    /* nothing recognised, or blank; note says which */
+    VOLUME_NO_DATA,    /* swap and the like: recognised, holds no filesystem */
+} VolumeKind;
+
+typedef struct {
+    VolumeKind kind;
+    char *name;       /* "vda", "vda2", "vg0/root", "md0": unique among those found */
+    char *disk;       /* NamedDisk.name it was first found on */
+    char *fs_type;    /* libblkid's TYPE: "ext4", "xfs", "btrfs", "crypto_LUKS"; NULL */
+    char *uuid;       /* lower case as libblkid prints it; NULL */
+    char *uuid_sub;   /* btrfs: this device's own; NULL */
+    char *label;      /* NULL */
+    char *note;       /* for people; NULL when there is nothing to say */
+    DiskBytes *bytes; /* NULL when it cannot be read */
+} Volume;
+
+/* disks: of NamedDisk. Returns Volumes in the order found, owned by the caller; never NULL: a disk
+ * that cannot be read gives a VOLUME_UNKNOWN whose note says why. At most VOLUMES_MAX. */
+#define VOLUMES_MAX 1024
+GPtrArray *volumes_find(const GPtrArray *disks);
+void volume_free(Volume *volume);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Volume, volume_free)
