@@ -7,19 +7,37 @@
 #include <stdint.h>
 
 /*
- * The way to one guest's agent, which survives the loss of a connection: the only part of the
- * prober that knows how requests travel. Today that is the unix socket of a QEMU character device;
- * vsock and libvirt's agent API are to become other ways to make one.
+ * The way to one guest's agent, which survives the loss of a connection. How requests travel is
+ * the transport's business: a stream (prober/agent-stream.h) or libvirt (prober/libvirt-agent.h).
+ * target_agent() (prober/target.h) makes the one that fits.
  */
 typedef struct AgentLink AgentLink;
 
-/* timeout_ms bounds each call that does not bring its own. Connects nothing yet. */
-AgentLink *agent_link_new(const char *socket_path, int64_t timeout_ms);
+/*
+ * A transport. It connects when it has to, within the call's deadline, and tells trouble on the way
+ * from the agent's answers by their errors: an answer is CLIENT_ERROR_REPLY or
+ * CLIENT_ERROR_COMMAND_NOT_FOUND, and nothing else is.
+ */
+typedef struct {
+    void (*set_interrupt_fd)(void *data, int interrupt_fd);
+    void (*disconnect)(void *data);
+    bool (*sync)(void *data, int64_t timeout_ms, GError **error);
+    json_object *(*call)(void *data, const char *command, json_object *arguments,
+                         int64_t timeout_ms, GError **error);
+    void (*free)(void *data);
+} AgentLinkCalls;
+
+/* name and words are for people: the guest, and the options of this program that lead to it. calls
+ * is static; data is taken over. timeout_ms bounds each call that does not bring its own. */
+AgentLink *agent_link_new(const char *name, const char *words, const AgentLinkCalls *calls,
+                          void *data, int64_t timeout_ms);
 void agent_link_free(AgentLink *link);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AgentLink, agent_link_free)
 
 /* What the link leads to, for messages. */
 const char *agent_link_name(const AgentLink *link);
+/* The options that lead there, quoted for a shell: "--socket /run/vm1.agent". */
+const char *agent_link_words(const AgentLink *link);
 
 /* Calls end early with CLIENT_ERROR_INTERRUPTED once fd is readable; -1 switches that off. */
 void agent_link_set_interrupt_fd(AgentLink *link, int fd);

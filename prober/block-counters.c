@@ -2,10 +2,10 @@
 #include "prober/block-counters.h"
 #include "prober/json-field.h"
 
-struct BlockCounters {
+typedef struct {
     Qmp *qmp;
     GHashTable *unwritable;
-};
+} BlockCounters;
 
 /* A drive's name, the path of the device model of a -blockdev, or the node: whichever is there. */
 static const char *device_name(json_object *element)
@@ -55,7 +55,39 @@ GArray *block_counters_read(json_object *query_blockstats, GHashTable *unwritabl
     return sample;
 }
 
-BlockCounters *block_counters_new(Qmp *qmp, int64_t timeout_ms, GError **error)
+static GArray *block_counters_sample(void *data, int64_t timeout_ms, GError **error)
+{
+    BlockCounters *counters = data;
+    json_object *reply = qmp_call(counters->qmp, "query-blockstats", NULL, timeout_ms, error);
+
+    if (!reply)
+        return NULL;
+    GArray *sample = block_counters_read(reply, counters->unwritable);
+    json_object_put(reply);
+    return sample;
+}
+
+static void block_counters_set_interrupt_fd(void *data, int interrupt_fd)
+{
+    qmp_set_interrupt_fd(((BlockCounters *)data)->qmp, interrupt_fd);
+}
+
+static void block_counters_free(void *data)
+{
+    BlockCounters *counters = data;
+
+    qmp_free(counters->qmp);
+    g_hash_table_unref(counters->unwritable);
+    g_free(counters);
+}
+
+static const CounterSourceCalls block_counters_calls = {
+    .sample = block_counters_sample,
+    .set_interrupt_fd = block_counters_set_interrupt_fd,
+    .free = block_counters_free,
+};
+
+CounterSource *block_counters_new(Qmp *qmp, int64_t timeout_ms, GError **error)
 {
     g_autoptr(Qmp) owned = qmp;
     json_object *reply = qmp_call(qmp, "query-block", NULL, timeout_ms, error);
@@ -66,28 +98,5 @@ BlockCounters *block_counters_new(Qmp *qmp, int64_t timeout_ms, GError **error)
     counters->qmp = g_steal_pointer(&owned);
     counters->unwritable = block_counters_find_unwritable(reply);
     json_object_put(reply);
-    return counters;
-}
-
-void block_counters_free(BlockCounters *counters)
-{
-    qmp_free(counters->qmp);
-    g_hash_table_unref(counters->unwritable);
-    g_free(counters);
-}
-
-void block_counters_set_interrupt_fd(BlockCounters *counters, int interrupt_fd)
-{
-    qmp_set_interrupt_fd(counters->qmp, interrupt_fd);
-}
-
-GArray *block_counters_sample(BlockCounters *counters, int64_t timeout_ms, GError **error)
-{
-    json_object *reply = qmp_call(counters->qmp, "query-blockstats", NULL, timeout_ms, error);
-
-    if (!reply)
-        return NULL;
-    GArray *sample = block_counters_read(reply, counters->unwritable);
-    json_object_put(reply);
-    return sample;
+    return counter_source_new(&block_counters_calls, counters);
 }

@@ -139,9 +139,9 @@ static char *thaw_remedy(const AgentLink *link, const GuestWindow *window)
                               window->hold_timeout_ms / 1000)
             : g_strdup("");
 
-    return g_strdup_printf("run 'quiesce-probe thaw --socket %s', or 'fsfreeze --unfreeze "
+    return g_strdup_printf("run 'quiesce-probe thaw %s', or 'fsfreeze --unfreeze "
                            "MOUNTPOINT' inside the guest%s",
-                           agent_link_name(link), patience);
+                           agent_link_words(link), patience);
 }
 
 bool guest_freeze_thaw(AgentLink *link, const AgentProfile *profile, int64_t timeout_ms,

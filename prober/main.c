@@ -23,7 +23,8 @@ static const Verb verbs[] = {
 
 static void print_usage(FILE *stream)
 {
-    fprintf(stream, "Usage: quiesce-probe VERB --socket PATH [OPTION...]\n\n");
+    fprintf(stream,
+            "Usage: quiesce-probe VERB --socket PATH|--vsock CID|--domain NAME [OPTION...]\n\n");
     for (unsigned i = 0; i < G_N_ELEMENTS(verbs); i++)
         fprintf(stream, "  %-8s %s\n", verbs[i].name, verbs[i].summary);
     fprintf(stream,

@@ -16,6 +16,9 @@
 /* As the command line gives them. */
 typedef struct {
     char *socket_path;
+    char *vsock;
+    char *connect_uri;
+    char *domain;
     char *qmp_path;
     double timeout_s;
     double hold_s;
@@ -28,6 +31,9 @@ typedef struct {
 static void raw_options_clear(RawOptions *raw)
 {
     g_free(raw->socket_path);
+    g_free(raw->vsock);
+    g_free(raw->connect_uri);
+    g_free(raw->domain);
     g_free(raw->qmp_path);
     g_strfreev(raw->mount_points);
 }
@@ -43,6 +49,15 @@ static bool parse_raw(RawOptions *raw, const char *verb, const char *summary, Op
         {0,
          {"socket", 's', 0, G_OPTION_ARG_FILENAME, &raw->socket_path,
           "The unix socket of the agent's character device", "PATH"}},
+        {0,
+         {"vsock", 0, 0, G_OPTION_ARG_STRING, &raw->vsock,
+          "Or the guest's vsock context id and the agent's port (1234)", "CID[:PORT]"}},
+        {0,
+         {"domain", 'd', 0, G_OPTION_ARG_STRING, &raw->domain,
+          "Or the name, UUID or number of a libvirt domain", "NAME"}},
+        {0,
+         {"connect", 'c', 0, G_OPTION_ARG_STRING, &raw->connect_uri,
+          "The URI of libvirt's daemon (libvirt's default)", "URI"}},
         {OPTIONS_QMP,
          {"qmp", 'q', 0, G_OPTION_ARG_FILENAME, &raw->qmp_path,
           "QEMU's QMP socket, for the write counters", "PATH"}},
@@ -100,14 +115,21 @@ static bool check_seconds(const char *option, double seconds, GError **error)
     return false;
 }
 
+static Target *make_target(const RawOptions *raw, GError **error)
+{
+    const TargetOptions options = {
+        .socket_path = raw->socket_path,
+        .vsock = raw->vsock,
+        .connect_uri = raw->connect_uri,
+        .domain = raw->domain,
+        .qmp_path = raw->qmp_path,
+    };
+
+    return target_new(&options, error);
+}
+
 static bool check_raw(const RawOptions *raw, OptionsWanted wanted, GError **error)
 {
-    if (!raw->socket_path) {
-        g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE,
-                    "no agent given: add --socket PATH, the unix socket of the character device "
-                    "behind org.qemu.guest_agent.0");
-        return false;
-    }
     if (raw->count != COUNT_UNSET && (raw->count < 1 || raw->count > OPTIONS_MAX_COUNT)) {
         g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE, "%s must be from 1 to %d",
                     wanted & OPTIONS_LINES ? "--lines" : "--count", OPTIONS_MAX_COUNT);
@@ -129,14 +151,15 @@ Options *options_parse(const char *verb, const char *summary, OptionsWanted want
 {
     g_auto(RawOptions) raw = {.timeout_s = UNSET, .hold_s = DEFAULT_HOLD_S, .count = COUNT_UNSET};
 
-    if (!parse_raw(&raw, verb, summary, wanted, arguments, error) ||
-        !check_raw(&raw, wanted, error))
+    if (!parse_raw(&raw, verb, summary, wanted, arguments, error))
+        return NULL;
+    g_autoptr(Target) target = make_target(&raw, error);
+    if (!target || !check_raw(&raw, wanted, error))
         return NULL;
 
     bool own_timeout = raw.timeout_s != UNSET;
     Options *options = g_new0(Options, 1);
-    options->socket_path = g_steal_pointer(&raw.socket_path);
-    options->qmp_path = g_steal_pointer(&raw.qmp_path);
+    options->target = g_steal_pointer(&target);
     options->mount_points = g_steal_pointer(&raw.mount_points);
     options->timeout_ms =
         MAX((int64_t)((own_timeout ? raw.timeout_s : DEFAULT_TIMEOUT_S) * 1000), 1);
@@ -151,8 +174,7 @@ Options *options_parse(const char *verb, const char *summary, OptionsWanted want
 
 void options_free(Options *options)
 {
-    g_free(options->socket_path);
-    g_free(options->qmp_path);
+    target_free(options->target);
     g_strfreev(options->mount_points);
     g_free(options);
 }

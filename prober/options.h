@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "prober/target.h"
+
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 /* The options of all verbs; each verb accepts those named in its options_wanted. */
 typedef struct {
-    char *socket_path;   /* the agent's; never NULL after parsing */
-    char *qmp_path;      /* NULL: no counters */
+    Target *target;      /* never NULL after parsing */
     int64_t timeout_ms;  /* one ordinary call */
     int64_t freeze_ms;   /* a freeze, which takes as long as the guest needs */
     int64_t thaw_ms;     /* a thaw */

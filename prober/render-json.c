@@ -3,14 +3,15 @@
 
 #include <stdio.h>
 
-JsonWriter *render_json_begin(const char *verb, const char *socket_path)
+JsonWriter *render_json_begin(const char *verb, const Target *target)
 {
     JsonWriter *writer = json_writer_new();
 
     json_writer_begin_object(writer, NULL);
     json_writer_string(writer, "schema", RENDER_JSON_SCHEMA);
     json_writer_string(writer, "verb", verb);
-    json_writer_string(writer, "socket", socket_path);
+    json_writer_string(writer, "guest", target->name);
+    json_writer_optional_string(writer, "socket", target->socket_path);
     return writer;
 }
 

@@ -3,19 +3,20 @@
 
 #include "prober/agent-profile.h"
 #include "prober/guest-window.h"
+#include "prober/target.h"
 #include "prober/verify.h"
 #include "protocol/json-writer.h"
 
 #include <glib.h>
 
 /*
- * The output for programs: one object on standard output, with "schema", "verb" and "socket" first.
+ * The output for programs: one object on standard output, with "schema", "verb" and "guest" first.
  * The schema's number changes when a member changes its meaning or goes; new members may come.
  */
 #define RENDER_JSON_SCHEMA "quiesce-probe/1"
 
 /* Begins the object; the caller adds the verb's members. */
-JsonWriter *render_json_begin(const char *verb, const char *socket_path);
+JsonWriter *render_json_begin(const char *verb, const Target *target);
 /* Ends the object, prints it, frees the writer. */
 void render_json_end(JsonWriter *writer);
 

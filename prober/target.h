@@ -5,21 +5,37 @@
 #include "prober/counter-source.h"
 
 #include <glib.h>
+#include <stdint.h>
 
 /*
  * One guest as the command line names it, and the ways to it: its agent, its write counters, its
  * disks. The only place that knows which transport serves which. Verbs hold a Target, never a path.
  */
 typedef struct {
-    char *name;        /* for people: the domain, or the socket's path */
+    char *name;        /* for people: the domain, "vsock CID:PORT", or the socket's path */
+    char *words;       /* the options of this program that lead to its agent, for a shell */
     char *socket_path; /* the agent's character device; NULL: another way */
-    unsigned vsock_cid;
-    unsigned vsock_port; /* 0: no vsock */
+    uint32_t vsock_cid;
+    uint32_t vsock_port; /* 0: no vsock */
     char *connect_uri;   /* libvirt; NULL: libvirt's default URI */
-    char *domain;        /* libvirt; NULL: no libvirt */
+    char *domain;        /* libvirt: name, UUID or ID; NULL: no libvirt */
     char *qmp_path;      /* NULL: none */
 } Target;
 
+/* What the command line says of a guest; NULL where it says nothing. */
+typedef struct {
+    const char *socket_path;
+    const char *vsock; /* CID[:PORT] */
+    const char *connect_uri;
+    const char *domain;
+    const char *qmp_path;
+} TargetOptions;
+
+/* Without a port. Nothing is assigned to guest agents; this one stands in QEMU's own examples. */
+#define TARGET_VSOCK_PORT 1234
+
+/* NULL with PROBE_ERROR_USAGE unless they name exactly one way to an agent. */
+Target *target_new(const TargetOptions *options, GError **error);
 Target *target_copy(const Target *target);
 void target_free(Target *target);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Target, target_free)
@@ -27,7 +43,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Target, target_free)
 /* Connects nothing yet, libvirt included. */
 AgentLink *target_agent(const Target *target, int64_t timeout_ms);
 
-/* The hypervisor's counters: QMP, else libvirt. NULL with an error; *remedy (static) then tells what
- * to add or check. */
+/* The hypervisor's counters: QMP, else libvirt. NULL with an error; *remedy (static) then tells
+ * what to add or check. */
 CounterSource *target_counters(const Target *target, int64_t timeout_ms, int interrupt_fd,
                                const char **remedy, GError **error);

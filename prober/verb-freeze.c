@@ -14,7 +14,7 @@
 static void print_json(const char *verb, const Options *options, const AgentProfile *profile,
                        const GuestWindow *window, const GError *error)
 {
-    JsonWriter *writer = render_json_begin(verb, options->socket_path);
+    JsonWriter *writer = render_json_begin(verb, options->target);
 
     json_writer_optional_string(writer, "error", error ? error->message : NULL);
     render_json_agent(writer, profile);
@@ -88,7 +88,7 @@ static int report_nothing(AgentLink *link, const AgentProfile *profile, const Op
 
 int verb_freeze(const Options *options, Interrupt *interrupt)
 {
-    g_autoptr(AgentLink) link = agent_link_new(options->socket_path, options->timeout_ms);
+    g_autoptr(AgentLink) link = target_agent(options->target, options->timeout_ms);
     g_autoptr(GuestWindow) window = guest_window_new();
     g_autoptr(GError) error = NULL;
     FreezeRequest request = {.mount_points = (const char *const *)options->mount_points};
@@ -112,7 +112,7 @@ int verb_freeze(const Options *options, Interrupt *interrupt)
 
 int verb_thaw(const Options *options, Interrupt *interrupt)
 {
-    g_autoptr(AgentLink) link = agent_link_new(options->socket_path, options->timeout_ms);
+    g_autoptr(AgentLink) link = target_agent(options->target, options->timeout_ms);
     g_autoptr(GuestWindow) window = guest_window_new();
     g_autoptr(GError) error = NULL;
 

@@ -82,7 +82,7 @@ static void write_filesystems(JsonWriter *writer, const GuestFilesystems *guest)
 
 static void print_json(const Options *options, const GuestInfo *info)
 {
-    JsonWriter *writer = render_json_begin("info", options->socket_path);
+    JsonWriter *writer = render_json_begin("info", options->target);
 
     render_json_agent(writer, info->profile);
     json_writer_optional_string(writer, "host-name",
@@ -141,7 +141,7 @@ static void print_filesystems(const GuestFilesystems *guest, bool colour)
 
 int verb_info(const Options *options, Interrupt *interrupt)
 {
-    g_autoptr(AgentLink) link = agent_link_new(options->socket_path, options->timeout_ms);
+    g_autoptr(AgentLink) link = target_agent(options->target, options->timeout_ms);
     g_auto(GuestInfo) info = {NULL};
     g_autoptr(GError) error = NULL;
     bool colour = terminal_text_wants_colour(stdout);

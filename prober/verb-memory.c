@@ -45,7 +45,7 @@ static json_object *list_in(json_object *reply, const Memory *memory, GError **e
 static void print_json(const Options *options, const AgentProfile *profile, const Memory *memory,
                        json_object *list)
 {
-    JsonWriter *writer = render_json_begin(memory->verb, options->socket_path);
+    JsonWriter *writer = render_json_begin(memory->verb, options->target);
 
     render_json_agent(writer, profile);
     json_writer_value(writer, memory->member, list);
@@ -54,7 +54,7 @@ static void print_json(const Options *options, const AgentProfile *profile, cons
 
 static int show(const Options *options, Interrupt *interrupt, const Memory *memory)
 {
-    g_autoptr(AgentLink) link = agent_link_new(options->socket_path, options->timeout_ms);
+    g_autoptr(AgentLink) link = target_agent(options->target, options->timeout_ms);
     g_autoptr(GError) error = NULL;
 
     agent_link_set_interrupt_fd(link, interrupt_fd(interrupt));

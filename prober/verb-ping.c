@@ -46,7 +46,7 @@ static double quantile_ms(const GArray *times, double quantile)
 
 static void print_json(const Options *options, const AgentProfile *profile, const GArray *times)
 {
-    JsonWriter *writer = render_json_begin("ping", options->socket_path);
+    JsonWriter *writer = render_json_begin("ping", options->target);
 
     render_json_agent(writer, profile);
     json_writer_begin_object(writer, "round-trip");
@@ -70,7 +70,7 @@ static void print_table(const AgentProfile *profile, const GArray *times)
 
 int verb_ping(const Options *options, Interrupt *interrupt)
 {
-    g_autoptr(AgentLink) link = agent_link_new(options->socket_path, options->timeout_ms);
+    g_autoptr(AgentLink) link = target_agent(options->target, options->timeout_ms);
     g_autoptr(GError) error = NULL;
     unsigned count = options->count > 0 ? options->count : DEFAULT_SAMPLES;
 

@@ -28,7 +28,7 @@ static const char *state_of(json_object *reply)
 
 static void print_json(const Options *options, const AgentProfile *profile, json_object *reply)
 {
-    JsonWriter *writer = render_json_begin("status", options->socket_path);
+    JsonWriter *writer = render_json_begin("status", options->target);
     json_object *filesystems = json_field_array(reply, "filesystems");
     double left_ms;
 
@@ -72,7 +72,7 @@ static void print_table(json_object *reply)
 
 int verb_status(const Options *options, Interrupt *interrupt)
 {
-    g_autoptr(AgentLink) link = agent_link_new(options->socket_path, options->timeout_ms);
+    g_autoptr(AgentLink) link = target_agent(options->target, options->timeout_ms);
     g_autoptr(GError) error = NULL;
 
     agent_link_set_interrupt_fd(link, interrupt_fd(interrupt));

@@ -10,15 +10,15 @@
 
 int verb_verify(const Options *options, Interrupt *interrupt)
 {
-    g_autoptr(AgentLink) link = agent_link_new(options->socket_path, options->timeout_ms);
+    g_autoptr(AgentLink) link = target_agent(options->target, options->timeout_ms);
     g_autoptr(VerifyReport) report = verify_run(options, link, interrupt);
 
     if (options->json) {
-        JsonWriter *writer = render_json_begin("verify", options->socket_path);
+        JsonWriter *writer = render_json_begin("verify", options->target);
         render_json_verify(writer, report);
         render_json_end(writer);
     } else {
-        render_table_verify(report, options->socket_path, terminal_text_wants_colour(stdout));
+        render_table_verify(report, options->target->name, terminal_text_wants_colour(stdout));
     }
     fflush(stdout);
     if (report->failure)

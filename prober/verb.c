@@ -16,7 +16,7 @@ int verb_fail(const char *verb, const Options *options, const GError *error)
 {
     verb_complain(error->message);
     if (options->json) {
-        JsonWriter *writer = render_json_begin(verb, options->socket_path);
+        JsonWriter *writer = render_json_begin(verb, options->target);
         json_writer_string(writer, "error", error->message);
         render_json_end(writer);
     }

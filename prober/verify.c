@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "prober/verify.h"
-#include "prober/block-counters.h"
 #include "prober/evidence-canary.h"
 #include "prober/evidence-claim.h"
 #include "prober/evidence-counters.h"
@@ -27,7 +26,7 @@ typedef struct {
     Interrupt *interrupt;
     VerifyReport *report;
     GuestFilesystems *guest; /* NULL: the guest does not tell */
-    BlockCounters *counters; /* NULL: none, or lost */
+    CounterSource *counters; /* NULL: none, or lost */
     CounterFindings counter_findings;
     char *counter_problem;
     ExecCanaries *writers; /* NULL: none */
@@ -82,21 +81,14 @@ static bool open_counters(Verify *verify, GError **error)
     const Options *options = verify->options;
     g_autoptr(GError) problem = NULL;
 
-    if (!options->qmp_path) {
-        verify->counter_findings.unavailable = "no QMP socket given";
-        verify->counter_findings.remedy = "add --qmp PATH";
-        return true;
-    }
-    Qmp *qmp =
-        qmp_open(options->qmp_path, options->timeout_ms, interrupt_fd(verify->interrupt), &problem);
-    if (qmp)
-        verify->counters = block_counters_new(qmp, options->timeout_ms, &problem);
+    verify->counters =
+        target_counters(options->target, options->timeout_ms, interrupt_fd(verify->interrupt),
+                        &verify->counter_findings.remedy, &problem);
     if (interrupt_check(verify->interrupt, error))
         return false;
     if (!verify->counters) {
         verify->counter_problem = g_strdup(problem->message);
         verify->counter_findings.unavailable = verify->counter_problem;
-        verify->counter_findings.remedy = "check --qmp PATH; it takes one client at a time";
         return true;
     }
     verify->report->watch = counter_watch_new();
@@ -165,7 +157,7 @@ static bool sample(Verify *verify, CounterPhase phase, GError **error)
 
     if (!verify->counters)
         return true;
-    g_autoptr(GArray) now = block_counters_sample(
+    g_autoptr(GArray) now = counter_source_sample(
         verify->counters, MIN(verify->options->timeout_ms, SAMPLE_TIMEOUT_MS), &problem);
     if (now) {
         counter_watch_add(verify->report->watch, phase, now);
@@ -175,7 +167,7 @@ static bool sample(Verify *verify, CounterPhase phase, GError **error)
         return false;
     verify->counter_problem = g_strdup(problem->message);
     verify->counter_findings.lost = verify->counter_problem;
-    g_clear_pointer(&verify->counters, block_counters_free);
+    g_clear_pointer(&verify->counters, counter_source_free);
     return true;
 }
 
@@ -408,7 +400,7 @@ static void run_window(Verify *verify)
 static void verify_clear(Verify *verify)
 {
     g_clear_pointer(&verify->guest, guest_filesystems_free);
-    g_clear_pointer(&verify->counters, block_counters_free);
+    g_clear_pointer(&verify->counters, counter_source_free);
     g_clear_pointer(&verify->writers, exec_canaries_free);
     g_free(verify->counter_problem);
     g_free(verify->canary_problem);

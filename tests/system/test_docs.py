@@ -96,7 +96,9 @@ def test_the_manual_page_has_the_verbs_and_options_of_quiesce_probe():
 def test_the_synopsis_has_the_options_of_each_verb():
     lines = re.findall(r"^\*quiesce-probe (\w+)\*(.*)$", section("quiesce-probe.1", "SYNOPSIS"),
                        re.MULTILINE)
-    assert {verb: set(re.findall(r"--([a-z-]+)", line)) for verb, line in lines} == {
+    guest = re.search(r"^_GUEST_ is (.*)", section("quiesce-probe.1", "SYNOPSIS"), re.MULTILINE)[1]
+    assert {verb: set(re.findall(r"--([a-z-]+)", line.replace("_GUEST_", guest)))
+            for verb, line in lines} == {
         verb: {name for _, name in helped_options(PROBE, verb)} - {"help"}
         for verb in helped_verbs()}
 
@@ -271,7 +273,7 @@ def test_the_manual_page_has_the_members_of_every_json_object(tmp_path):
     assert objects["verify"]["verdict"] == "FROZEN"
     assert len(objects["history"]["windows"]) == 2 and len(objects["log"]["lines"]) == 5
     assert "window.hooks[].duration-ms" in members(objects["verify"])
-    assert members(objects["refused"]) == {"schema", "verb", "socket", "error"}
+    assert members(objects["refused"]) == {"schema", "verb", "guest", "socket", "error"}
     for verb, value in objects.items():
         assert members(value) <= documented_members(), verb
 
