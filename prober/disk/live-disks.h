@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "prober/disk/disk-bytes.h"
+#include "prober/disk/named-disk.h"
 #include "prober/qmp.h"
 
 #include <glib.h>
@@ -15,16 +15,6 @@
  * running: it says so. Source: QEMU, docs/interop/qemu-qmp-ref, block-export.
  */
 typedef struct LiveDisks LiveDisks;
-
-/* One disk of a guest: what evidence names it by. */
-typedef struct {
-    char *name; /* the device or node name, as in the counters */
-    DiskBytes *bytes;
-} NamedDisk;
-
-NamedDisk *named_disk_new(const char *name, DiskBytes *bytes); /* takes its own reference */
-void named_disk_free(NamedDisk *disk);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(NamedDisk, named_disk_free)
 
 /* Exports every disk with a medium. qmp is borrowed and must outlive the disks. A disk that cannot
  * be exported is left out, with a line in live_disks_problems(). NULL with PROBE_ERROR_QMP or
