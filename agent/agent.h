@@ -8,6 +8,7 @@
 
 typedef struct Config Config;
 typedef struct Dispatch Dispatch;
+typedef struct FileHandles FileHandles;
 typedef struct FreezeEngine FreezeEngine;
 
 typedef struct Agent {
@@ -15,4 +16,5 @@ typedef struct Agent {
     const Config *config;
     Dispatch *dispatch;
     FreezeEngine *freeze_engine;
+    FileHandles *file_handles;
 } Agent;

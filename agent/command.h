@@ -55,4 +55,5 @@ extern const Command time_commands[];     /* commands/time.c */
 extern const Command os_commands[];       /* commands/os.c: osinfo, host-name, timezone */
 extern const Command fsinfo_commands[];   /* commands/fsinfo.c */
 extern const Command fsfreeze_commands[]; /* commands/fsfreeze.c: guest-fsfreeze-* */
+extern const Command file_commands[];     /* commands/file.c: guest-file-* */
 extern const Command quiesce_commands[];  /* commands/quiesce.c: quiesce-* */

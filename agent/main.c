@@ -4,6 +4,7 @@
 #include "agent/config.h"
 #include "agent/daemonize.h"
 #include "agent/dispatch.h"
+#include "agent/file-handles.h"
 #include "agent/freeze-engine.h"
 #include "agent/log.h"
 #include "agent/pid-file.h"
@@ -49,7 +50,8 @@ static bool serve(const Config *config, Daemonize *background, GError **error)
     g_autoptr(FreezeEngine) engine = freeze_engine_new(config, error);
     if (engine == NULL)
         return false;
-    Agent agent = {.loop = loop, .config = config, .freeze_engine = engine};
+    g_autoptr(FileHandles) files = file_handles_new();
+    Agent agent = {.loop = loop, .config = config, .freeze_engine = engine, .file_handles = files};
     g_autoptr(Dispatch) dispatch = dispatch_new(&agent);
     agent.dispatch = dispatch;
     g_autoptr(Channel) channel = channel_new(&agent, error);

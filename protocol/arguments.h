@@ -31,6 +31,7 @@ typedef enum {
     ARGUMENT_UNSIGNED,  /* uint64_t; negative numbers are refused, unlike by qemu-ga */
     ARGUMENT_NUMBER,    /* double */
     ARGUMENT_STRING,    /* char *; a string with the character \u0000 in it is refused */
+    ARGUMENT_BASE64,    /* ArgumentBytes: what a string in base64 (RFC 4648) stands for */
     ARGUMENT_ENUM,      /* int: index into .names */
     ARGUMENT_STRUCT,    /* pointer to a struct of .members_size described by .members */
     ARGUMENT_STRINGS,   /* char **, NULL-terminated: a list of strings */
@@ -50,6 +51,12 @@ struct Argument {
     size_t members_size;      /* sizeof the struct that .members describes */
     const char *type_name;    /* ARGUMENT_ALTERNATE: its name in the interface, for the error */
 };
+
+/* bytes is NULL when the argument is absent, and only then. */
+typedef struct {
+    uint8_t *bytes;
+    size_t length;
+} ArgumentBytes;
 
 /* Which of the variants came, and its value. */
 typedef struct {
