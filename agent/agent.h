@@ -10,6 +10,7 @@ typedef struct Config Config;
 typedef struct Dispatch Dispatch;
 typedef struct FileHandles FileHandles;
 typedef struct FreezeEngine FreezeEngine;
+typedef struct GuestProcesses GuestProcesses;
 
 typedef struct Agent {
     GMainLoop *loop;
@@ -17,4 +18,5 @@ typedef struct Agent {
     Dispatch *dispatch;
     FreezeEngine *freeze_engine;
     FileHandles *file_handles;
+    GuestProcesses *guest_processes;
 } Agent;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent/child-process.h"
+#include "agent/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +9,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,34 +45,6 @@ struct ChildProcess {
     guint exit_source;
     guint timer_source;
 };
-
-/* The child's side of the fork. */
-
-static G_NORETURN void run_program(const char *const *argv, int output_fd, int exec_fd)
-{
-    sigset_t none;
-    sigemptyset(&none);
-    setsid();
-    for (int number = 1; number < NSIG; number++)
-        signal(number, SIG_DFL);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    umask(022);
-
-    int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    bool ready = null_fd >= 0 && dup2(null_fd, STDIN_FILENO) >= 0 &&
-                 dup2(output_fd, STDOUT_FILENO) >= 0 && dup2(output_fd, STDERR_FILENO) >= 0 &&
-                 chdir("/") == 0;
-#if defined(SYS_close_range)
-    /* For descriptors that a library opened without O_CLOEXEC: CLOSE_RANGE_CLOEXEC, Linux 5.11. */
-    syscall(SYS_close_range, 3u, ~0u, 1u << 2);
-#endif
-    if (ready)
-        execve(argv[0], (char *const *)argv, (char *const *)environment);
-    int cause = errno;
-    ssize_t ignored = write(exec_fd, &cause, sizeof cause);
-    (void)ignored;
-    _exit(127);
-}
 
 static void close_fd(int *fd)
 {
@@ -267,20 +239,21 @@ static gboolean on_deadline(void *user_data)
 
 static bool fork_program(ChildProcess *child, const char *const *argv)
 {
-    int output[2] = {-1, -1}, exec[2] = {-1, -1};
+    int output[2] = {-1, -1};
     if (pipe2(output, O_CLOEXEC) < 0)
         return false;
     child->output_fd = output[0];
-    if (pipe2(exec, O_CLOEXEC | O_NONBLOCK) == 0) {
-        child->exec_fd = exec[0];
-        fcntl(output[0], F_SETFL, O_NONBLOCK);
-        child->pid = fork();
-        if (child->pid == 0)
-            run_program(argv, output[1], exec[1]);
-    }
+    fcntl(output[0], F_SETFL, O_NONBLOCK);
+    SpawnOptions options = {
+        .argv = argv,
+        .environment = environment,
+        .input_fd = -1,
+        .output_fd = output[1],
+        .error_fd = output[1],
+    };
+    child->pid = spawn_program(&options, &child->exec_fd);
     int cause = errno;
     close_fd(&output[1]);
-    close_fd(&exec[1]);
     errno = cause;
     return child->pid > 0;
 }

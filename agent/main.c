@@ -6,6 +6,7 @@
 #include "agent/dispatch.h"
 #include "agent/file-handles.h"
 #include "agent/freeze-engine.h"
+#include "agent/guest-processes.h"
 #include "agent/log.h"
 #include "agent/pid-file.h"
 #include "agent/readiness.h"
@@ -51,7 +52,12 @@ static bool serve(const Config *config, Daemonize *background, GError **error)
     if (engine == NULL)
         return false;
     g_autoptr(FileHandles) files = file_handles_new();
-    Agent agent = {.loop = loop, .config = config, .freeze_engine = engine, .file_handles = files};
+    g_autoptr(GuestProcesses) processes = guest_processes_new();
+    Agent agent = {.loop = loop,
+                   .config = config,
+                   .freeze_engine = engine,
+                   .file_handles = files,
+                   .guest_processes = processes};
     g_autoptr(Dispatch) dispatch = dispatch_new(&agent);
     agent.dispatch = dispatch;
     g_autoptr(Channel) channel = channel_new(&agent, error);
