@@ -49,7 +49,7 @@ def run_both(pair, **arguments):
     shell("cat", input_data=b64(b"words"), capture_output=True),
     shell("cat", input_data="", capture_output=True), shell("cat", capture_output=True),
     shell("echo $A; echo $HOME", env=["A=b c"], capture_output=True),
-    shell("env | sort", env=["A=b", "C="], capture_output=True),
+    shell("env | grep -v ^PWD | sort", env=["A=b", "C="], capture_output=True),
     shell("printf '\\000\\377'", capture_output=True),
     shell("printf '%s|' \"$@\"", capture_output=True),
     {"path": "/bin/echo", "arg": ["a b", "", "é", "*", "$HOME"], "capture_output": True},
