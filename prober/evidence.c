@@ -26,6 +26,7 @@ const char *evidence_source_name(EvidenceSource source)
         [EVIDENCE_CLAIM] = "claim",
         [EVIDENCE_COUNTERS] = "counters",
         [EVIDENCE_CANARY] = "canary",
+        [EVIDENCE_DISK] = "disk",
     };
 
     return names[source];

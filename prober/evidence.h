@@ -12,6 +12,7 @@ typedef enum {
     EVIDENCE_CLAIM,    /* the agent's own word */
     EVIDENCE_COUNTERS, /* the hypervisor's write counters */
     EVIDENCE_CANARY,   /* writers inside the guest */
+    EVIDENCE_DISK,     /* the filesystems' own metadata on the disks */
 } EvidenceSource;
 
 typedef enum {
@@ -33,7 +34,7 @@ Evidence *evidence_new(EvidenceSource source, EvidenceStance stance, char *summa
 void evidence_free(Evidence *evidence);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Evidence, evidence_free)
 
-/* "claim", "counters", "canary" */
+/* "claim", "counters", "canary", "disk" */
 const char *evidence_source_name(EvidenceSource source);
 /* "for", "against", "silent" */
 const char *evidence_stance_name(EvidenceStance stance);

@@ -118,6 +118,12 @@ FreezeCoverage *freeze_coverage_new(const GuestFilesystems *guest, const GuestWi
     return coverage;
 }
 
+bool freeze_coverage_includes(const FreezeCoverage *coverage, const GuestFilesystem *filesystem,
+                              const GuestWindow *window, const char *const *requested)
+{
+    return part_of(filesystem, coverage, window, requested) == PART_FROZEN;
+}
+
 void freeze_coverage_free(FreezeCoverage *coverage)
 {
     g_free(coverage->uncovered_names);

@@ -26,5 +26,8 @@ typedef struct {
  * else a NULL-terminated list of mount points. */
 FreezeCoverage *freeze_coverage_new(const GuestFilesystems *guest, const GuestWindow *window,
                                     const char *const *requested);
+/* Whether the freeze covers this filesystem of the guest's list, going by all that was said. */
+bool freeze_coverage_includes(const FreezeCoverage *coverage, const GuestFilesystem *filesystem,
+                              const GuestWindow *window, const char *const *requested);
 void freeze_coverage_free(FreezeCoverage *coverage);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FreezeCoverage, freeze_coverage_free)

@@ -121,7 +121,7 @@ void render_json_window(JsonWriter *writer, const GuestWindow *window)
     json_writer_end_object(writer);
 }
 
-static void write_evidence(JsonWriter *writer, const GPtrArray *pieces)
+void render_json_evidence(JsonWriter *writer, const GPtrArray *pieces)
 {
     json_writer_begin_array(writer, "evidence");
     for (unsigned i = 0; i < pieces->len; i++) {
@@ -136,7 +136,7 @@ static void write_evidence(JsonWriter *writer, const GPtrArray *pieces)
     json_writer_end_array(writer);
 }
 
-static void write_devices(JsonWriter *writer, const CounterWatch *watch)
+void render_json_devices(JsonWriter *writer, const CounterWatch *watch)
 {
     static const char *const phases[] = {"before", "freezing", "hold", "after"};
 
@@ -186,9 +186,9 @@ void render_json_verify(JsonWriter *writer, const VerifyReport *report)
                        report->judged ? consistency_name(report->consistency) : NULL);
     json_writer_optional_string(writer, "error", report->failure);
     json_writer_boolean(writer, "guest-may-be-frozen", report->unthawed);
-    write_evidence(writer, report->evidence);
+    render_json_evidence(writer, report->evidence);
     render_json_window(writer, report->window);
     if (report->watch)
-        write_devices(writer, report->watch);
+        render_json_devices(writer, report->watch);
     write_canaries(writer, report->canaries);
 }

@@ -15,11 +15,15 @@
  */
 #define RENDER_JSON_SCHEMA "quiesce-probe/1"
 
-/* Begins the object; the caller adds the verb's members. */
+/* Begins the object; the caller adds the verb's members. target is NULL where no guest was asked.
+ */
 JsonWriter *render_json_begin(const char *verb, const Target *target);
 /* Ends the object, prints it, frees the writer. */
 void render_json_end(JsonWriter *writer);
 
 void render_json_agent(JsonWriter *writer, const AgentProfile *profile);
 void render_json_window(JsonWriter *writer, const GuestWindow *window);
+/* The members "evidence" and "devices", which several verbs have. */
+void render_json_evidence(JsonWriter *writer, const GPtrArray *evidence);
+void render_json_devices(JsonWriter *writer, const CounterWatch *watch);
 void render_json_verify(JsonWriter *writer, const VerifyReport *report);

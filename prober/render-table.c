@@ -101,7 +101,7 @@ static void print_hooks(const GuestWindow *window, bool colour)
     print_table(table, window->hooks->len, colour);
 }
 
-static void print_line(const char *label, TerminalTone tone, bool colour, char *text)
+void render_table_line(const char *label, TerminalTone tone, bool colour, char *text)
 {
     g_autofree char *taken = text;
     g_autofree char *escaped = terminal_text_escape(taken);
@@ -117,13 +117,14 @@ static const char *noun(int64_t count)
 
 void render_table_freeze(const GuestWindow *window, bool colour)
 {
-    print_line("frozen", TERMINAL_PLAIN, colour,
-               g_strdup_printf("%" PRId64 " %s in %.1f ms", window->frozen_count,
-                               noun(window->frozen_count), (double)window->freeze_us / 1000));
+    render_table_line("frozen", TERMINAL_PLAIN, colour,
+                      g_strdup_printf("%" PRId64 " %s in %.1f ms", window->frozen_count,
+                                      noun(window->frozen_count),
+                                      (double)window->freeze_us / 1000));
     if (window->frozen_count > 0 && window->hold_timeout_ms > 0)
-        print_line("limit", TERMINAL_PLAIN, colour,
-                   g_strdup_printf("the guest thaws by itself after %" PRId64 " s",
-                                   window->hold_timeout_ms / 1000));
+        render_table_line("limit", TERMINAL_PLAIN, colour,
+                          g_strdup_printf("the guest thaws by itself after %" PRId64 " s",
+                                          window->hold_timeout_ms / 1000));
     print_filesystems(window, colour);
     print_skips(window, colour);
     print_hooks(window, colour);
@@ -139,17 +140,17 @@ static bool thawed_nothing(const GuestWindow *window)
 void render_table_thaw(const GuestWindow *window, bool colour)
 {
     if (thawed_nothing(window)) {
-        print_line("thawed", TERMINAL_PLAIN, colour, g_strdup("nothing was frozen"));
+        render_table_line("thawed", TERMINAL_PLAIN, colour, g_strdup("nothing was frozen"));
         return;
     }
-    print_line("thawed", TERMINAL_PLAIN, colour,
-               g_strdup_printf("%" PRId64 " %s in %.1f ms", window->thawed_count,
-                               noun(window->thawed_count), (double)window->thaw_us / 1000));
+    render_table_line("thawed", TERMINAL_PLAIN, colour,
+                      g_strdup_printf("%" PRId64 " %s in %.1f ms", window->thawed_count,
+                                      noun(window->thawed_count), (double)window->thaw_us / 1000));
     if (window->thaw_error)
-        print_line("answer", TERMINAL_BAD, colour, g_strdup(window->thaw_error));
+        render_table_line("answer", TERMINAL_BAD, colour, g_strdup(window->thaw_error));
     if (window->intact_known && !window->intact)
-        print_line("window", TERMINAL_BAD, colour,
-                   g_strdup_printf("broken: %s", window->broken_reason));
+        render_table_line("window", TERMINAL_BAD, colour,
+                          g_strdup_printf("broken: %s", window->broken_reason));
     print_filesystems(window, colour);
     print_not_covered(window, colour);
     print_hooks(window, colour);
@@ -199,7 +200,7 @@ static TerminalTone stance_tone(EvidenceStance stance)
     return tones[stance];
 }
 
-static void print_evidence(const GPtrArray *pieces, bool colour)
+void render_table_evidence(const GPtrArray *pieces, bool colour)
 {
     static const char *const headings[] = {"evidence", "says", "because", NULL};
     g_autoptr(TextTable) table = text_table_new(headings);
@@ -219,20 +220,18 @@ static void print_evidence(const GPtrArray *pieces, bool colour)
     print_table(table, 0, colour);
 }
 
-static void print_verdict(const VerifyReport *report, bool colour)
+void render_table_verdict(Verdict verdict, Consistency consistency, const char *what, bool colour)
 {
     static const TerminalTone tones[] = {
         [VERDICT_FROZEN] = TERMINAL_GOOD,
         [VERDICT_NOT_FROZEN] = TERMINAL_BAD,
         [VERDICT_UNPROVEN] = TERMINAL_DOUBT,
     };
-    TerminalTone tone = tones[report->verdict];
+    TerminalTone tone = tones[verdict];
 
-    printf("\nverdict   %s%s%s, a snapshot in this window is %s%s\n",
-           terminal_text_begin(tone, colour), verdict_name(report->verdict),
-           terminal_text_end(tone, colour),
-           report->verdict == VERDICT_UNPROVEN ? "only known to be " : "",
-           consistency_name(report->consistency));
+    printf("\nverdict   %s%s%s, %s is %s%s\n", terminal_text_begin(tone, colour),
+           verdict_name(verdict), terminal_text_end(tone, colour), what,
+           verdict == VERDICT_UNPROVEN ? "only known to be " : "", consistency_name(consistency));
 }
 
 void render_table_verify(const VerifyReport *report, const char *guest_name, bool colour)
@@ -240,16 +239,17 @@ void render_table_verify(const VerifyReport *report, const char *guest_name, boo
     const GuestWindow *window = report->window;
 
     if (report->profile)
-        print_line("guest", TERMINAL_PLAIN, colour,
-                   g_strdup_printf("%s at %s, version %s", agent_profile_kind(report->profile),
-                                   guest_name, report->profile->version));
+        render_table_line("guest", TERMINAL_PLAIN, colour,
+                          g_strdup_printf("%s at %s, version %s",
+                                          agent_profile_kind(report->profile), guest_name,
+                                          report->profile->version));
     if (window->freeze_replied)
-        print_line("window", TERMINAL_PLAIN, colour,
-                   g_strdup_printf(
-                       "froze %" PRId64 " %s in %.1f ms, held %.2f s, thawed in %.1f ms",
-                       window->frozen_count, noun(window->frozen_count),
-                       (double)window->freeze_us / 1000, (double)window->hold_us / G_USEC_PER_SEC,
-                       (double)window->thaw_us / 1000));
+        render_table_line(
+            "window", TERMINAL_PLAIN, colour,
+            g_strdup_printf(
+                "froze %" PRId64 " %s in %.1f ms, held %.2f s, thawed in %.1f ms",
+                window->frozen_count, noun(window->frozen_count), (double)window->freeze_us / 1000,
+                (double)window->hold_us / G_USEC_PER_SEC, (double)window->thaw_us / 1000));
     print_filesystems(window, colour);
     print_skips(window, colour);
     print_not_covered(window, colour);
@@ -257,9 +257,10 @@ void render_table_verify(const VerifyReport *report, const char *guest_name, boo
     if (report->watch)
         print_devices(report->watch, colour);
     print_canaries(report->canaries, colour);
-    print_evidence(report->evidence, colour);
+    render_table_evidence(report->evidence, colour);
     if (report->judged)
-        print_verdict(report, colour);
+        render_table_verdict(report->verdict, report->consistency, "a snapshot in this window",
+                             colour);
     else
         printf("\nverdict   none, the procedure could not be completed\n");
 }

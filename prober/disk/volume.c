@@ -91,7 +91,7 @@ static Volume *add_volume(Search *search, VolumeKind kind, const Candidate *cand
         volume->uuid_sub = g_strdup(identity->uuid_sub);
         volume->label = g_strdup(identity->label);
     }
-    if (kind == VOLUME_FILESYSTEM)
+    if (kind == VOLUME_FILESYSTEM || kind == VOLUME_UNKNOWN)
         volume->bytes = disk_bytes_ref(candidate->bytes);
     g_ptr_array_add(search->volumes, volume);
     return volume;

@@ -30,7 +30,7 @@ typedef struct {
     char *uuid_sub;   /* btrfs: this device's own; NULL */
     char *label;      /* NULL */
     char *note;       /* for people; NULL when there is nothing to say */
-    DiskBytes *bytes; /* NULL when it cannot be read */
+    DiskBytes *bytes; /* of filesystems and unknown volumes; else NULL */
 } Volume;
 
 /* disks: of NamedDisk. Returns Volumes in the order found, owned by the caller; never NULL: a disk

@@ -5,13 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* 'f' for, 'a' against, 's' silent, '-' no such piece; in the order claim, counters, canary. */
+/* 'f' for, 'a' against, 's' silent, '-' no such piece; in the order claim, counters, canary, disk.
+ */
 static GPtrArray *pieces(const char *stances)
 {
     GPtrArray *evidence = g_ptr_array_new_with_free_func((GDestroyNotify)evidence_free);
 
-    for (unsigned source = EVIDENCE_CLAIM; source <= EVIDENCE_CANARY; source++) {
-        char letter = stances[source];
+    for (unsigned source = EVIDENCE_CLAIM; source <= EVIDENCE_DISK; source++) {
+        char letter = source < strlen(stances) ? stances[source] : '-';
         EvidenceStance stance = letter == 'f'   ? EVIDENCE_FOR
                                 : letter == 'a' ? EVIDENCE_AGAINST
                                                 : EVIDENCE_SILENT;
@@ -30,7 +31,7 @@ static Verdict reach(const char *stances)
 
 START_TEST(the_claim_and_an_independent_piece_mean_frozen)
 {
-    const char *const cases[] = {"ffs", "fsf", "fff", "ff-", "f-f"};
+    const char *const cases[] = {"ffs", "fsf", "fff", "ff-", "f-f", "f--f", "fssf"};
 
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++)
         ck_assert_msg(reach(cases[i]) == VERDICT_FROZEN, "%s", cases[i]);
@@ -39,7 +40,7 @@ END_TEST
 
 START_TEST(the_agents_word_alone_proves_nothing)
 {
-    const char *const cases[] = {"fss", "f--", "fs-", "f-s"};
+    const char *const cases[] = {"fss", "f--", "fs-", "f-s", "fsss"};
 
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++)
         ck_assert_msg(reach(cases[i]) == VERDICT_UNPROVEN, "%s", cases[i]);
@@ -48,7 +49,7 @@ END_TEST
 
 START_TEST(independent_pieces_without_the_claim_prove_nothing)
 {
-    const char *const cases[] = {"sff", "-ff", "sf-", "--f", "sss", "---"};
+    const char *const cases[] = {"sff", "-ff", "sf-", "--f", "sss", "---", "---f", "ssff"};
 
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++)
         ck_assert_msg(reach(cases[i]) == VERDICT_UNPROVEN, "%s", cases[i]);
@@ -60,15 +61,16 @@ START_TEST(of_all_combinations_each_with_a_piece_against_is_not_frozen_and_no_ot
     static const char letters[] = "fas-";
     unsigned frozen = 0;
 
-    for (unsigned i = 0; i < 64; i++) {
-        char stances[4] = {letters[i % 4], letters[i / 4 % 4], letters[i / 16], '\0'};
+    for (unsigned i = 0; i < 256; i++) {
+        char stances[5] = {letters[i % 4], letters[i / 4 % 4], letters[i / 16 % 4], letters[i / 64],
+                           '\0'};
         Verdict verdict = reach(stances);
         bool against = strchr(stances, 'a') != NULL;
         ck_assert_msg((verdict == VERDICT_NOT_FROZEN) == against, "%s", stances);
         frozen += verdict == VERDICT_FROZEN;
     }
-    /* claim for; the other two from {for, silent, absent}, at least one of them for */
-    ck_assert_uint_eq(frozen, 5);
+    /* claim for; the other three from {for, silent, absent}, at least one of them for */
+    ck_assert_uint_eq(frozen, 19);
 }
 END_TEST
 

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "prober/disk-history.h"
+#include "prober/evidence.h"
+#include "prober/freeze-coverage.h"
+
+#include <glib.h>
+
+/*
+ * What the filesystems' own metadata say, as they stand on the disks. Pure.
+ *
+ * Of an image alone (inspect): against, when a filesystem was in use; for, when everything on it
+ * that can be frozen could be read and is quiet, at least one filesystem. Whether by a freeze or
+ * because it was not mounted cannot always be told; the bytes are as consistent either way.
+ */
+
+/* states: of FilesystemState. */
+Evidence *evidence_disk_judge_image(const GPtrArray *states);
+
+/*
+ * Of a running guest (verify): against, when a filesystem that the agent claims to have frozen was
+ * in use during the hold; for, when each of them was in use before the freeze and quiet in the
+ * hold, for quiet ones there are in any guest that writes little. The claimed ones are found by
+ * their UUIDs. Where the agent tells none, they are counted by type: as many filesystems of a type
+ * may be in use as there are on the disks beyond the claimed ones.
+ */
+typedef struct {
+    const DiskHistory *history; /* NULL: no disk could be read; unavailable and remedy tell */
+    const char *unavailable;
+    const char *remedy; /* may be NULL */
+    const char *lost;   /* why reading ended before the hold did; NULL: it did not */
+} DiskFindings;
+
+/* What the agent claims, and what is known of the guest. */
+typedef struct {
+    const GuestWindow *window;
+    const GuestFilesystems *guest; /* NULL: it does not list its filesystems */
+    const FreezeCoverage *coverage;
+    const char *const *requested; /* mount points; NULL: everything */
+} DiskClaim;
+
+Evidence *evidence_disk_judge(const DiskFindings *findings, const DiskClaim *claim);
