@@ -45,7 +45,8 @@ int interrupt_fd(const Interrupt *interrupt)
     return interrupt->fd;
 }
 
-/* The signal is never read from the descriptor, which therefore stays readable. */
+/* Unless it is taken, the signal is never read from the descriptor, which therefore stays readable.
+ */
 static const char *pending_name(void)
 {
     sigset_t pending;
@@ -81,4 +82,12 @@ bool interrupt_sleep(Interrupt *interrupt, int64_t sleep_us, GError **error)
 bool interrupt_check(Interrupt *interrupt, GError **error)
 {
     return !interrupt_sleep(interrupt, 0, error);
+}
+
+int interrupt_take(Interrupt *interrupt)
+{
+    struct signalfd_siginfo info;
+    ssize_t got = read(interrupt->fd, &info, sizeof info);
+
+    return got == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
 }

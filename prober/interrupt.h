@@ -24,3 +24,7 @@ bool interrupt_check(Interrupt *interrupt, GError **error);
 
 /* Sleeps; false with the same error when a signal ended it early. */
 bool interrupt_sleep(Interrupt *interrupt, int64_t sleep_us, GError **error);
+
+/* Takes one signal that has come and returns its number, 0 when there is none: afterwards it is as
+ * if that signal had not come. For who passes signals on. */
+int interrupt_take(Interrupt *interrupt);

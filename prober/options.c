@@ -3,11 +3,15 @@
 #include "prober/probe-error.h"
 
 #include <math.h>
+#include <string.h>
 
 #define MAX_SECONDS 3600.0
 #define UNSET (-INFINITY)
 #define DEFAULT_TIMEOUT_S 10.0
 #define DEFAULT_HOLD_S 2.0
+#define DEFAULT_INTERVAL_S 0.1
+#define MIN_INTERVAL_S 0.01
+#define MAX_INTERVAL_S 10.0
 #define COUNT_UNSET G_MININT
 /* quiesced's own limits - pre-sync 60 s, freeze 30 s, hooks 30 s - and some room. */
 #define DEFAULT_FREEZE_MS (150 * 1000)
@@ -22,7 +26,11 @@ typedef struct {
     char *qmp_path;
     double timeout_s;
     double hold_s;
+    double interval_s;
+    double duration_s;
     int count;
+    char *to_folder;
+    char **command;
     char **mount_points;
     gboolean no_canary;
     gboolean json;
@@ -35,9 +43,33 @@ static void raw_options_clear(RawOptions *raw)
     g_free(raw->connect_uri);
     g_free(raw->domain);
     g_free(raw->qmp_path);
+    g_free(raw->to_folder);
+    g_strfreev(raw->command);
     g_strfreev(raw->mount_points);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RawOptions, raw_options_clear)
+
+/* What follows is not ours to read. */
+static bool begins_command(const char *word, OptionsWanted wanted)
+{
+    return (wanted & OPTIONS_WATCH) && strcmp(word, "--") == 0;
+}
+
+/* False when there is to be one and is none. */
+static bool read_command(const char *const *arguments, OptionsWanted wanted, char ***command,
+                         GError **error)
+{
+    while (*arguments && !begins_command(*arguments, wanted))
+        arguments++;
+    if (!*arguments)
+        return true;
+    if (arguments[1]) {
+        *command = g_strdupv((char **)(gpointer)(arguments + 1));
+        return true;
+    }
+    g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE, "there is no command after '--'");
+    return false;
+}
 
 static bool parse_raw(RawOptions *raw, const char *verb, const char *summary, OptionsWanted wanted,
                       const char *const *arguments, GError **error)
@@ -67,6 +99,15 @@ static bool parse_raw(RawOptions *raw, const char *verb, const char *summary, Op
         {OPTIONS_HOLD,
          {"hold", 0, 0, G_OPTION_ARG_DOUBLE, &raw->hold_s, "How long to hold the guest frozen (2)",
           "SECONDS"}},
+        {OPTIONS_WATCH,
+         {"interval", 'i', 0, G_OPTION_ARG_DOUBLE, &raw->interval_s,
+          "Time between two readings of the counters (0.1)", "SECONDS"}},
+        {OPTIONS_WATCH,
+         {"duration", 0, 0, G_OPTION_ARG_DOUBLE, &raw->duration_s,
+          "Without a command: how long to watch (until Ctrl-C)", "SECONDS"}},
+        {OPTIONS_TO,
+         {"to", 0, 0, G_OPTION_ARG_FILENAME, &raw->to_folder,
+          "The folder for the new images, as QEMU sees it", "FOLDER"}},
         {OPTIONS_CANARY,
          {"no-canary", 0, 0, G_OPTION_ARG_NONE, &raw->no_canary,
           "Start no writers inside the guest", NULL}},
@@ -81,7 +122,8 @@ static bool parse_raw(RawOptions *raw, const char *verb, const char *summary, Op
           "Limit for each call (10; a freeze 150, a thaw 60)", "SECONDS"}},
         {0, {"json", 'j', 0, G_OPTION_ARG_NONE, &raw->json, "JSON instead of a table", NULL}},
     };
-    g_autofree char *usage = g_strdup_printf("- %s", summary);
+    g_autofree char *usage = g_strdup_printf(
+        "%s- %s", wanted & OPTIONS_WATCH ? "[-- COMMAND [ARGUMENT...]] " : "", summary);
     g_autoptr(GOptionContext) context = g_option_context_new(usage);
     g_autoptr(GPtrArray) words = g_ptr_array_new_with_free_func(g_free);
 
@@ -92,7 +134,7 @@ static bool parse_raw(RawOptions *raw, const char *verb, const char *summary, Op
     }
     /* The first word is the program's name in the help. */
     g_ptr_array_add(words, g_strconcat("quiesce-probe ", verb, NULL));
-    for (; *arguments; arguments++)
+    for (; *arguments && !begins_command(*arguments, wanted); arguments++)
         g_ptr_array_add(words, g_strdup(*arguments));
     g_ptr_array_add(words, NULL);
 
@@ -128,6 +170,15 @@ static Target *make_target(const RawOptions *raw, GError **error)
     return target_new(&options, error);
 }
 
+static bool check_watch(const RawOptions *raw, GError **error)
+{
+    if (raw->interval_s >= MIN_INTERVAL_S && raw->interval_s <= MAX_INTERVAL_S)
+        return raw->duration_s == UNSET || check_seconds("--duration", raw->duration_s, error);
+    g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE,
+                "--interval must be from %.2f to %.0f seconds", MIN_INTERVAL_S, MAX_INTERVAL_S);
+    return false;
+}
+
 static bool check_raw(const RawOptions *raw, OptionsWanted wanted, GError **error)
 {
     if (raw->count != COUNT_UNSET && (raw->count < 1 || raw->count > OPTIONS_MAX_COUNT)) {
@@ -142,16 +193,26 @@ static bool check_raw(const RawOptions *raw, OptionsWanted wanted, GError **erro
             return false;
         }
     }
+    if ((wanted & OPTIONS_TO) && !raw->to_folder) {
+        g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE,
+                    "no folder for the new images given: add --to FOLDER");
+        return false;
+    }
     return (raw->timeout_s == UNSET || check_seconds("--timeout", raw->timeout_s, error)) &&
-           check_seconds("--hold", raw->hold_s, error);
+           check_seconds("--hold", raw->hold_s, error) && check_watch(raw, error);
 }
 
 Options *options_parse(const char *verb, const char *summary, OptionsWanted wanted,
                        const char *const *arguments, GError **error)
 {
-    g_auto(RawOptions) raw = {.timeout_s = UNSET, .hold_s = DEFAULT_HOLD_S, .count = COUNT_UNSET};
+    g_auto(RawOptions) raw = {.timeout_s = UNSET,
+                              .hold_s = DEFAULT_HOLD_S,
+                              .interval_s = DEFAULT_INTERVAL_S,
+                              .duration_s = UNSET,
+                              .count = COUNT_UNSET};
 
-    if (!parse_raw(&raw, verb, summary, wanted, arguments, error))
+    if (!parse_raw(&raw, verb, summary, wanted, arguments, error) ||
+        !read_command(arguments, wanted, &raw.command, error))
         return NULL;
     g_autoptr(Target) target = make_target(&raw, error);
     if (!target || !check_raw(&raw, wanted, error))
@@ -166,6 +227,11 @@ Options *options_parse(const char *verb, const char *summary, OptionsWanted want
     options->freeze_ms = own_timeout ? options->timeout_ms : DEFAULT_FREEZE_MS;
     options->thaw_ms = own_timeout ? options->timeout_ms : DEFAULT_THAW_MS;
     options->hold_us = (int64_t)(raw.hold_s * G_USEC_PER_SEC);
+    options->interval_us = (int64_t)(raw.interval_s * G_USEC_PER_SEC);
+    if (raw.duration_s != UNSET)
+        options->duration_us = MAX((int64_t)(raw.duration_s * G_USEC_PER_SEC), 1);
+    options->command = g_steal_pointer(&raw.command);
+    options->to_folder = g_steal_pointer(&raw.to_folder);
     options->count = raw.count == COUNT_UNSET ? 0 : (unsigned)raw.count;
     options->no_canary = raw.no_canary;
     options->json = raw.json;
@@ -176,5 +242,7 @@ void options_free(Options *options)
 {
     target_free(options->target);
     g_strfreev(options->mount_points);
+    g_strfreev(options->command);
+    g_free(options->to_folder);
     g_free(options);
 }

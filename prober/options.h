@@ -16,6 +16,10 @@ typedef struct {
     int64_t hold_us;     /* verify: how long to hold the guest */
     unsigned count;      /* how many: ping: samples; history: windows; log: lines; 0: not said */
     char **mount_points; /* NULL: everything */
+    int64_t interval_us; /* watch: between two samples of the counters */
+    int64_t duration_us; /* watch: for how long; 0: until a signal */
+    char **command;      /* watch: what to run meanwhile; NULL: nothing */
+    char *to_folder;     /* snapshot: where the new images go */
     bool no_canary;
     bool json;
 } Options;
@@ -30,6 +34,8 @@ typedef enum {
     OPTIONS_COUNT = 1 << 4, /* these three set count */
     OPTIONS_WINDOWS = 1 << 5,
     OPTIONS_LINES = 1 << 6,
+    OPTIONS_WATCH = 1 << 7, /* --interval, --duration, and a command after "--" */
+    OPTIONS_TO = 1 << 8,    /* --to, which is required */
 } OptionsWanted;
 
 /* arguments: what follows the verb, NULL-terminated. Errors are PROBE_ERROR_USAGE. --help prints

@@ -266,6 +266,7 @@ def test_the_manual_page_has_the_members_of_every_json_object(tmp_path):
             "ping": probe("ping"), "info": probe("info"), "freeze": probe("freeze", *one),
             "status": probe("status"), "thaw": probe("thaw"),
             "verify": probe("verify", "--hold=0.3", *one),
+            "watch": probe("watch", "--duration=0.3"),
             "history": probe("history", "--count=64"), "log": probe("log", "--lines=5"),
             "refused": probe("freeze", "--mountpoint=/nowhere", "--socket=/nowhere"),
         }
