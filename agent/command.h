@@ -58,4 +58,5 @@ extern const Command fsfreeze_commands[]; /* commands/fsfreeze.c: guest-fsfreeze
 extern const Command cpu_commands[];      /* commands/cpu.c: vcpus, cpustats, load, memory blocks */
 extern const Command exec_commands[];     /* commands/exec.c: guest-exec, guest-exec-status */
 extern const Command file_commands[];     /* commands/file.c: guest-file-* */
+extern const Command network_commands[];  /* commands/network.c: interfaces, routes */
 extern const Command quiesce_commands[];  /* commands/quiesce.c: quiesce-* */
