@@ -218,6 +218,20 @@ static void flush(Session *session)
     }
 }
 
+static gboolean on_resume(void *user_data)
+{
+    Session *session = user_data;
+    session->resume_id = 0;
+    take_turn(session);
+    return G_SOURCE_REMOVE;
+}
+
+static void resume_soon(Session *session)
+{
+    if (session->resume_id == 0)
+        session->resume_id = g_idle_add_full(G_PRIORITY_DEFAULT, on_resume, session, NULL);
+}
+
 static void on_done(GBytes *reply, void *user_data)
 {
     Pending *pending = user_data;
@@ -228,7 +242,12 @@ static void on_done(GBytes *reply, void *user_data)
     session->pending = NULL;
     if (reply != NULL)
         push_reply(session, reply);
-    take_turn(session);
+    if (session->in_turn)
+        return;
+    /* Whoever answers several hosts at once must not meet the next request of the first of them, a
+     * freeze perhaps, before it has answered the last. */
+    flush(session);
+    resume_soon(session);
 }
 
 static void carry_out(Session *session, json_object *value)
@@ -311,14 +330,6 @@ static bool may_step(const Session *session)
            output_queue_length(session->output) < SESSION_OUTPUT_BYTES;
 }
 
-static gboolean on_resume(void *user_data)
-{
-    Session *session = user_data;
-    session->resume_id = 0;
-    take_turn(session);
-    return G_SOURCE_REMOVE;
-}
-
 /* The one place where a session ends, after which nothing here touches it any more. */
 static void finish_turn(Session *session)
 {
@@ -345,8 +356,8 @@ static void take_turn(Session *session)
     while (more && may_step(session) && steps++ < STEPS_PER_TURN)
         more = step(session);
     flush(session);
-    if ((more || session->deaf) && may_step(session) && session->resume_id == 0)
-        session->resume_id = g_idle_add_full(G_PRIORITY_DEFAULT, on_resume, session, NULL);
+    if ((more || session->deaf) && may_step(session))
+        resume_soon(session);
     session->in_turn = false;
     finish_turn(session);
 }

@@ -3,6 +3,7 @@
 the guest says of itself is what the filesystem does."""
 
 import json
+import signal
 
 import pytest
 from agent import CommandError, wait_until
@@ -32,8 +33,10 @@ def test_a_host_that_leaves_before_the_answer_to_its_thaw_has_thawed(agent, file
     mount_point = filesystems.add("one")
     agent.start()
     freeze(agent, mount_point)
+    agent.kill(signal.SIGSTOP)  # it finds the request and the end of the conversation at once
     agent.host.request("guest-fsfreeze-thaw")
     agent.hang_up()
+    agent.kill(signal.SIGCONT)
     wait_until(lambda: is_writable(mount_point), "thawed")
     assert agent.call("guest-fsfreeze-status") == "thawed"
     assert agent.call("guest-fsfreeze-thaw") == 0
@@ -66,6 +69,28 @@ def test_two_hosts_that_thaw_at_once_are_both_answered(agent, filesystems):
             replies = [host.receive_reply()["return"] for host in (agent.host, second)]
             assert 1 in replies and set(replies) <= {0, 1}
             assert agent.call("guest-fsfreeze-status") == "thawed"
+
+
+def test_a_freeze_right_behind_a_thaw_takes_nobody_the_answer_to_theirs(
+        agent, filesystems, tmp_path):
+    mount_point = filesystems.add("one")
+    hook = tmp_path / "hook"
+    hook.write_text("#!/bin/sh\n[ $1 = freeze ] && exit\n"
+                    f"while [ ! -e {tmp_path}/go ]; do sleep 0.05; done\n", encoding="utf-8")
+    hook.chmod(0o755)
+    agent.start(f"--fsfreeze-hook={hook}")
+    freeze(agent, mount_point)
+    with agent.connect() as second:
+        agent.send(line("guest-fsfreeze-thaw") +
+                   line("guest-fsfreeze-freeze-list", mountpoints=[str(mount_point)]))
+        wait_until(lambda: second.call("quiesce-status")["state"] == "thawing", "the hook runs")
+        second.request("guest-fsfreeze-thaw")
+        wait_until(lambda: agent.log.count("guest-fsfreeze-thaw in state") == 2, "both wait")
+        (tmp_path / "go").touch()
+        assert second.receive_reply() == {"return": 1}
+        assert [agent.host.receive_reply()["return"] for _ in range(2)] == [1, 1]
+        assert second.call("guest-fsfreeze-status") == "frozen"
+        assert second.call("guest-fsfreeze-thaw") == 1
 
 
 def test_a_second_freeze_while_the_first_is_under_way_is_refused_and_harms_nothing(
