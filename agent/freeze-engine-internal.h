@@ -47,5 +47,9 @@ struct FreezeEngine {
 /* An engine with its freezer process that has not looked at what an earlier run left. */
 FreezeEngine *freeze_engine_new_bare(const Config *config, GError **error);
 
+/* Writes down the word for the thaw that has not come yet, should the agent be restarted before it
+ * does; nothing when there is none. */
+void freeze_engine_keep_word(const FreezeEngine *engine);
+
 /* Iterates the main loop until nothing is frozen any more, at most for a while. */
 void freeze_engine_wait_until_thawed(FreezeEngine *engine);

@@ -63,11 +63,16 @@ static void answer_thaws(FreezeEngine *engine)
 
 /* ---- the log, which must not wait for a frozen filesystem ---- */
 
-/* For the thaw that has not come yet, should the agent be restarted before it does. */
-static void keep_word(const FreezeEngine *engine)
+void freeze_engine_keep_word(const FreezeEngine *engine)
 {
-    if (engine->broken_window)
-        state_file_keep_word(engine->state_path, engine->broken_window);
+    g_autoptr(GError) error = NULL;
+
+    if (engine->broken_window &&
+        !state_file_keep_word(engine->state_path, engine->broken_window, &error))
+        log_warning(TOPIC,
+                    "%s: should the agent be restarted before the host's thaw, the host will not "
+                    "be told that its window was broken",
+                    error->message);
 }
 
 static gboolean stragglers_left(void *data)
@@ -78,7 +83,7 @@ static gboolean stragglers_left(void *data)
         return G_SOURCE_CONTINUE;
     engine->straggler_source = 0;
     freezer_forget_stragglers(engine->freezer);
-    keep_word(engine);
+    freeze_engine_keep_word(engine);
     if (engine->state == FREEZE_STATE_THAWED) {
         log_info(TOPIC, "the last filesystem that could not be thawed at first has been thawed");
         log_release();
@@ -283,7 +288,7 @@ static void window_is_over(FreezeEngine *engine)
         g_free(broken);
     }
     if (!freezer_has_straggler(engine->freezer, NULL))
-        keep_word(engine);
+        freeze_engine_keep_word(engine);
     if (changes_are_awaited(engine))
         note_changes(engine);
     if (!engine->recovering)

@@ -76,7 +76,7 @@ static void recover(FreezeEngine *engine)
         return;
     note_broken_window(engine, left);
     if (left->thawed)
-        state_file_keep_word(engine->state_path, engine->broken_window);
+        freeze_engine_keep_word(engine);
     else
         begin_recovery(engine, left);
 }

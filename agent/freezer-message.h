@@ -14,6 +14,7 @@ typedef enum {
                            descriptors follow, then FREEZER_THAW */
     FREEZER_DESCRIPTOR, /* either way, with a descriptor on slot's filesystem; to the freezer also
                            with slot FREEZER_PREDECESSOR and the pidfd of the dead process */
+    FREEZER_UNLOCKED,   /* to the daemon, with error_number: the freezer's memory is not locked */
 } FreezerMessageType;
 
 #define FREEZER_PREDECESSOR ((unsigned)-1)
@@ -21,6 +22,7 @@ typedef enum {
 typedef struct {
     FreezerMessageType type;
     unsigned slot;
+    int error_number;
 } FreezerMessage;
 
 /* Sends one message, with descriptor fd unless it is -1 (still the caller's). Does not wait: false

@@ -373,7 +373,7 @@ static void report_orphaned_window(Process *process)
     if (any_needs_thaw(process->board, FREEZE_CREW_ALL_WAVES, true))
         process->mark_when_settled = true;
     else
-        state_file_mark_thawed(process->state_path, "its freezer process", getpid());
+        state_file_mark_thawed(process->state_path, "its freezer process", getpid(), NULL);
 }
 
 static void carry_out_window(Process *process, int board_fd)
@@ -411,22 +411,24 @@ static void adopt_window(Process *process, int board_fd)
 
 /* ---- the process ---- */
 
-static void survive_what_kills_others(void)
+/* Returns 0, or the errno of a memory that cannot be locked. */
+static int survive_what_kills_others(void)
 {
-    int fd;
+    int fd, lock_error;
 
     /* The service manager signals the whole control group; the daemon ends in order and tells us.
      */
     for (unsigned i = 0; i < 6; i++)
         signal((const int[]){SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2}[i], SIG_IGN);
     /* With the writer of the memory dead or its control group at the limit, the thaw still runs. */
-    mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+    lock_error = mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0 ? 0 : errno;
     fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (fd >= 0) {
         if (write(fd, "-1000", 5) < 0)
             errno = 0; /* no CAP_SYS_RESOURCE: the default score it is */
         close(fd);
     }
+    return lock_error;
 }
 
 static void close_foreign_descriptors(int first_kept, int second_kept)
@@ -480,7 +482,7 @@ static void serve(Process *process)
     while (atomic_load(&windows_alive) > 0)
         wait_for_news(process, NO_DEADLINE);
     if (process->mark_when_settled)
-        state_file_mark_thawed(process->state_path, "its freezer process", getpid());
+        state_file_mark_thawed(process->state_path, "its freezer process", getpid(), NULL);
 }
 
 void freezer_process_run(int socket_fd, int phase_fd, pid_t daemon_pid, const char *state_path)
@@ -494,7 +496,10 @@ void freezer_process_run(int socket_fd, int phase_fd, pid_t daemon_pid, const ch
 
     close_foreign_descriptors(socket_fd, phase_fd);
     prctl(PR_SET_NAME, "quiesced-freeze");
-    survive_what_kills_others();
+    int lock_error = survive_what_kills_others();
+    if (lock_error != 0)
+        freezer_message_send(socket_fd,
+                             &(FreezerMessage){FREEZER_UNLOCKED, .error_number = lock_error}, -1);
     process.worker_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     process.timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     process.daemon_pidfd = (int)syscall(SYS_pidfd_open, daemon_pid, 0);

@@ -77,6 +77,29 @@ const FreezeSlot *freezer_window_find_unsettled(const FreezerWindow *window, con
     return NULL;
 }
 
+static FreezeTarget *target_of(const FreezeSlot *slot)
+{
+    FreezeTarget *target = g_new0(FreezeTarget, 1);
+
+    target->mount_point = g_strdup(slot->mount_point);
+    target->fs_type = g_strdup(slot->fs_type);
+    target->source = g_strdup(slot->source);
+    target->device = slot->device;
+    target->mount_id = slot->mount_id;
+    target->namespace_pid = slot->namespace_pid;
+    target->namespace_inode = slot->namespace_inode;
+    target->wave = slot->wave;
+    target->aliases = g_ptr_array_new_with_free_func(g_free);
+    return target;
+}
+
+void freezer_window_add_unsettled(const FreezerWindow *window, FreezePlan *plan)
+{
+    for (unsigned i = 0; i < window->board->n_slots; i++)
+        if (freeze_slot_is_unsettled(&window->board->slots[i]))
+            g_ptr_array_add(plan->targets, target_of(&window->board->slots[i]));
+}
+
 void freezer_window_thaw_here(FreezerWindow *window)
 {
     FreezeBoard *board = window->board;

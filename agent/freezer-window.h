@@ -30,5 +30,8 @@ void freezer_window_close_settled(FreezerWindow *window);
 const FreezeSlot *freezer_window_find_unsettled(const FreezerWindow *window,
                                                 const FreezePlan *plan);
 
+/* Adds a target for each such slot. */
+void freezer_window_add_unsettled(const FreezerWindow *window, FreezePlan *plan);
+
 /* Thaws in this process, for want of another; may sleep. What cannot be thawed stays as it is. */
 void freezer_window_thaw_here(FreezerWindow *window);

@@ -86,6 +86,16 @@ static const FreezeSlot *find_straggler(const Freezer *freezer, const FreezePlan
     return slot;
 }
 
+/* Those of the windows before the one under way. */
+static FreezePlan *list_stragglers(const Freezer *freezer)
+{
+    FreezePlan *plan = freeze_plan_new();
+
+    for (unsigned i = 0; i < freezer->old_windows->len; i++)
+        freezer_window_add_unsettled(g_ptr_array_index(freezer->old_windows, i), plan);
+    return plan;
+}
+
 static void drop_settled_windows(Freezer *freezer)
 {
     for (unsigned i = freezer->old_windows->len; i-- > 0;)
@@ -104,10 +114,30 @@ bool freezer_has_straggler(const Freezer *freezer, char **description)
 
 static void settle_state_file(Freezer *freezer)
 {
-    if (freezer->thawed_by)
-        state_file_mark_thawed(freezer->state_path, freezer->thawed_by, 0);
-    else
+    g_autoptr(GError) error = NULL;
+
+    if (!freezer->thawed_by)
         state_file_remove(freezer->state_path);
+    else if (!state_file_mark_thawed(freezer->state_path, freezer->thawed_by, 0, &error))
+        log_warning("freeze", "%s: the next start will thaw once more what is thawed",
+                    error->message);
+}
+
+/* Recovery must not thaw what is somebody else's. */
+static void disown_busy(const Freezer *freezer)
+{
+    const FreezeBoard *board = freezer->window->board;
+    g_autoptr(GError) error = NULL;
+
+    for (unsigned i = 0; i < board->n_slots && !error; i++)
+        if (atomic_load(&board->slots[i].outcome) == FREEZE_BUSY &&
+            state_file_never_freezes(freezer->state_path))
+            state_file_leave_out(freezer->state_path, board->slots[i].device, &error);
+    if (error)
+        log_warning("freeze",
+                    "%s: should the agent and its freezer process die together, the next start "
+                    "thaws what somebody else has frozen, too",
+                    error->message);
 }
 
 void freezer_leave_word(Freezer *freezer, const char *thawed_by)
@@ -174,6 +204,7 @@ static void look_at_phase(Freezer *freezer)
     if (freezer->window->board->frozen_at != 0 && !freezer->frozen_told) {
         int64_t hold_ms = freezer->window->board->options.hold_timeout_us / 1000;
         freezer->frozen_told = true;
+        disown_busy(freezer);
         set_watchdog(freezer, hold_ms == 0 ? -1 : hold_ms + THAW_GRACE_MS);
         freezer->news(FREEZE_PHASE_FROZEN, freezer->user_data);
     }
@@ -196,6 +227,11 @@ static void take_descriptors(Freezer *freezer)
     int fd;
 
     while (freezer_message_receive(freezer->socket_fd, &message, &fd)) {
+        if (message.type == FREEZER_UNLOCKED)
+            log_warning("freeze",
+                        "the freezer process cannot lock its memory (%s): a thaw while memory is "
+                        "short may be late; give it CAP_IPC_LOCK",
+                        g_strerror(message.error_number));
         if (fd >= 0 && freezer->window)
             freezer_window_keep_descriptor(freezer->window, message.slot, fd);
         else if (fd >= 0)
@@ -467,7 +503,9 @@ bool freezer_freeze(Freezer *freezer, const char *command, const FreezePlan *pla
     g_return_val_if_fail(!freezer->window_open, false);
     if (!check_ready(freezer, plan, error) || !install_window(freezer, plan, options, error))
         return false;
-    if (!state_file_write(freezer->state_path, command, plan, freezer->pid, &state_error))
+    g_autoptr(FreezePlan) stragglers = list_stragglers(freezer);
+    if (!state_file_write(freezer->state_path, command, plan, stragglers, freezer->pid,
+                          &state_error))
         log_warning("freeze",
                     "%s: should the agent and its freezer process die together, the next start "
                     "will not know what to thaw",
@@ -476,7 +514,8 @@ bool freezer_freeze(Freezer *freezer, const char *command, const FreezePlan *pla
                               freezer->window->board_fd)) {
         g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
                     "cannot reach the freezer process: %s", g_strerror(errno));
-        state_file_remove(freezer->state_path);
+        if (!freezer_has_straggler(freezer, NULL))
+            settle_state_file(freezer);
         return false;
     }
     open_window(freezer);

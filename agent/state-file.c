@@ -5,8 +5,10 @@
 #include "platform/rcu.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define WINDOW "window"
@@ -48,6 +50,12 @@ static void put_target(GKeyFile *keys, const FreezeTarget *target, unsigned inde
     g_key_file_set_integer(keys, group, "wave", (int)target->wave);
 }
 
+static void put_targets(GKeyFile *keys, const FreezePlan *plan, unsigned first_index)
+{
+    for (unsigned i = 0; i < plan->targets->len; i++)
+        put_target(keys, g_ptr_array_index(plan->targets, i), first_index + i);
+}
+
 static bool save(GKeyFile *keys, const char *path, GError **error)
 {
     g_autofree char *text = g_key_file_to_data(keys, NULL, NULL);
@@ -56,7 +64,7 @@ static bool save(GKeyFile *keys, const char *path, GError **error)
 }
 
 bool state_file_write(const char *path, const char *command, const FreezePlan *plan,
-                      pid_t freezer_pid, GError **error)
+                      const FreezePlan *stragglers, pid_t freezer_pid, GError **error)
 {
     g_autoptr(GKeyFile) keys = g_key_file_new();
     g_autofree char *directory = g_path_get_dirname(path);
@@ -66,14 +74,36 @@ bool state_file_write(const char *path, const char *command, const FreezePlan *p
     g_key_file_set_integer(keys, WINDOW, "freezer-pid", freezer_pid);
     g_key_file_set_int64(keys, WINDOW, "began-at-us", g_get_real_time());
     g_key_file_set_integer(keys, WINDOW, "rcu-expedited", rcu_value());
-    for (unsigned i = 0; i < plan->targets->len; i++)
-        put_target(keys, g_ptr_array_index(plan->targets, i), i);
+    /* Recovery thaws from the last to the first: whose thaw may sleep comes last. */
+    put_targets(keys, stragglers, 0);
+    put_targets(keys, plan, stragglers->targets->len);
     if (g_mkdir_with_parents(directory, 0755) < 0) {
         g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
                     "cannot create the state directory %s: %s", directory, g_strerror(errno));
         return false;
     }
     return save(keys, path, error);
+}
+
+bool state_file_leave_out(const char *path, dev_t device, GError **error)
+{
+    g_autoptr(GKeyFile) keys = g_key_file_new();
+
+    if (!g_key_file_load_from_file(keys, path, G_KEY_FILE_NONE, error))
+        return false;
+    g_auto(GStrv) groups = g_key_file_get_groups(keys, NULL);
+    for (char **group = groups; *group; group++)
+        if (g_str_has_prefix(*group, FILESYSTEM_PREFIX) &&
+            g_key_file_get_uint64(keys, *group, "device", NULL) == device)
+            g_key_file_remove_group(keys, *group, NULL);
+    return save(keys, path, error);
+}
+
+bool state_file_never_freezes(const char *path)
+{
+    struct statfs status;
+
+    return statfs(path, &status) == 0 && status.f_type == TMPFS_MAGIC;
 }
 
 static FreezeTarget *get_target(GKeyFile *keys, const char *group)
@@ -147,7 +177,7 @@ bool state_file_is_in_use(const StateFile *file)
            g_file_get_contents(path, &status, NULL, NULL) && strstr(status, parent) != NULL;
 }
 
-void state_file_keep_word(const char *path, const char *word)
+bool state_file_keep_word(const char *path, const char *word, GError **error)
 {
     g_autoptr(GKeyFile) keys = g_key_file_new();
 
@@ -155,20 +185,20 @@ void state_file_keep_word(const char *path, const char *word)
     if (!g_key_file_has_key(keys, WINDOW, "thawed-at-us", NULL))
         g_key_file_set_int64(keys, WINDOW, "thawed-at-us", g_get_real_time());
     g_key_file_set_string(keys, WINDOW, "word", word);
-    save(keys, path, NULL);
+    return save(keys, path, error);
 }
 
-void state_file_mark_thawed(const char *path, const char *by, pid_t freezer_pid)
+bool state_file_mark_thawed(const char *path, const char *by, pid_t freezer_pid, GError **error)
 {
     g_autoptr(GKeyFile) keys = g_key_file_new();
 
     if (!g_key_file_load_from_file(keys, path, G_KEY_FILE_NONE, NULL) ||
         (freezer_pid != 0 &&
          g_key_file_get_integer(keys, WINDOW, "freezer-pid", NULL) != freezer_pid))
-        return;
+        return true;
     g_key_file_set_int64(keys, WINDOW, "thawed-at-us", g_get_real_time());
     g_key_file_set_string(keys, WINDOW, "thawed-by", by);
-    save(keys, path, NULL);
+    return save(keys, path, error);
 }
 
 void state_file_remove(const char *path)

@@ -30,20 +30,27 @@ typedef struct {
 void state_file_free(StateFile *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(StateFile, state_file_free)
 
-/* Writes the file anew, creating its directory when it is missing. */
+/* Writes the file anew, creating its directory when it is missing. stragglers: what earlier windows
+ * may still hold frozen; may be empty. */
 bool state_file_write(const char *path, const char *command, const FreezePlan *plan,
-                      pid_t freezer_pid, GError **error);
+                      const FreezePlan *stragglers, pid_t freezer_pid, GError **error);
+
+/* Takes a filesystem out of an existing file: it turned out to be frozen by somebody else. */
+bool state_file_leave_out(const char *path, dev_t device, GError **error);
+
+/* True when the file can be written while everything is frozen: it lies on a tmpfs. */
+bool state_file_never_freezes(const char *path);
 
 /* What the file tells; NULL without an error when there is none. */
 StateFile *state_file_read(const char *path, GError **error);
 
 /* Notes in an existing file that its filesystems have been thawed, and by whom; with freezer_pid,
- * only if the file is of that freezer process's window. */
-void state_file_mark_thawed(const char *path, const char *by, pid_t freezer_pid);
+ * only if the file is of that freezer process's window. True when there is nothing to note. */
+bool state_file_mark_thawed(const char *path, const char *by, pid_t freezer_pid, GError **error);
 
 /* Leaves word for a host that has not thawed yet, over restarts of the agent: in the existing file,
  * or in a new one that names no filesystem. */
-void state_file_keep_word(const char *path, const char *word);
+bool state_file_keep_word(const char *path, const char *word, GError **error);
 
 /* True when the agent of that window still runs: its freezer process is alive and its child. Nobody
  * else may thaw then. */

@@ -304,12 +304,3 @@ def test_a_host_that_leaves_while_frozen_finds_the_guest_frozen(agent, filesyste
     agent.hang_up()
     assert agent.call("guest-fsfreeze-status") == "frozen"
     assert agent.call("guest-fsfreeze-thaw") == 1
-
-
-def test_an_orderly_end_thaws(agent, filesystems):
-    mount_point = filesystems.add("one")
-    agent.start()
-    freeze(agent, mount_point)
-    agent.kill(signal.SIGTERM)
-    assert agent.wait() == 0
-    assert is_writable(mount_point)

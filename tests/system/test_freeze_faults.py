@@ -228,6 +228,63 @@ def test_what_is_mounted_during_the_hold_is_reported_as_not_covered(agent, files
     agent.wait_for_log(f"{second} .* was mounted during the hold: this window does not cover it")
 
 
+def kill_both(agent):
+    """At once: neither lives to thaw what the other has frozen."""
+    freezer = agent.freezer_pid()
+    os.kill(agent.pid, signal.SIGSTOP)
+    os.kill(freezer, signal.SIGKILL)
+    agent.kill()
+    agent.wait()
+    agent.hang_up()
+
+
+def test_recovery_leaves_to_others_what_they_had_frozen_before(agent, filesystems):
+    ours, theirs = filesystems.add("ours"), filesystems.add("theirs")
+    agent.state_dir = filesystems.directory / "state"
+    filesystems.mount("tmpfs", "state", "-t", "tmpfs")
+    agent.start()
+    run("fsfreeze", "-f", theirs)
+    assert freeze(agent, ours, theirs) == 1
+    kill_both(agent)
+    assert not is_writable(ours)
+    agent.start()
+    wait_until(lambda: is_writable(ours), "the next start has thawed")
+    wait_until(lambda: agent.call("guest-fsfreeze-status") == "thawed", "recovered")
+    assert not is_writable(theirs)
+    run("fsfreeze", "-u", theirs)
+
+
+def test_a_straggler_of_an_earlier_window_is_recovered_after_a_later_one(
+        agent, filesystems, stalling):
+    other = filesystems.add("other")
+    agent.start()
+    freeze(agent, stalling.mount_point)
+    run("fsfreeze", "-f", stalling.outer)  # the thaw of `inner` sleeps
+    with pytest.raises(CommandError, match="cannot thaw .*/inner "):
+        agent.call("guest-fsfreeze-thaw", timeout=60)
+    assert freeze(agent, other) == 1
+    named = (agent.state_dir / "quiesced.state").read_text(encoding="utf-8")
+    kill_both(agent)
+    stalling.release()
+    assert f"mount-point={stalling.mount_point}\n" in named
+    assert f"mount-point={other}\n" in named
+    agent.start()
+    for mount_point in (other, stalling.mount_point):
+        wait_until(lambda m=mount_point: is_writable(m), f"{mount_point} is writable")
+
+
+def test_a_word_that_cannot_be_kept_is_logged(agent, filesystems):
+    mount_point = filesystems.add("one")
+    agent.start()
+    agent.call("quiesce-freeze", mountpoints=[str(mount_point)], hold_timeout_ms=500)
+    (agent.state_dir / "quiesced.state").unlink()
+    agent.state_dir.rmdir()
+    agent.wait_for_log("warning freeze: .*quiesced.state.*the host will not be told that its window "
+                       "was broken")
+    with pytest.raises(CommandError, match="hold-timeout"):
+        agent.call("guest-fsfreeze-thaw")
+
+
 def test_the_history_tells_who_froze_and_survives_a_crash(agent, filesystems):
     mount_point = filesystems.add("one")
     agent.start()
@@ -278,7 +335,7 @@ def test_the_thaw_option_leaves_a_running_agent_its_freeze(agent, filesystems):
     mount_point = filesystems.add("one")
     agent.start()
     freeze(agent, mount_point)
-    run(agent.program, "--thaw", "-t", agent.state_dir)
+    run("timeout", "30", agent.program, "--thaw", "-t", agent.state_dir)
     assert not is_writable(mount_point)
     assert agent.call("guest-fsfreeze-thaw") == 1
 
@@ -287,12 +344,7 @@ def test_the_host_hears_of_the_broken_window_after_the_thaw_option_too(agent, fi
     mount_point = filesystems.add("one")
     agent.start()
     freeze(agent, mount_point)
-    freezer = agent.freezer_pid()
-    os.kill(agent.pid, signal.SIGSTOP)
-    os.kill(freezer, signal.SIGKILL)
-    agent.kill()
-    agent.wait()
-    agent.hang_up()
+    kill_both(agent)
     run(agent.program, "--thaw", "-t", agent.state_dir)
     run(agent.program, "--thaw", "-t", agent.state_dir)
     agent.start()
@@ -414,11 +466,7 @@ def test_the_thaw_option_works_from_another_mount_namespace(agent, filesystems):
     mount_point = filesystems.add("one")
     agent.start()
     freeze(agent, mount_point)
-    freezer = agent.freezer_pid()
-    os.kill(agent.pid, signal.SIGSTOP)
-    os.kill(freezer, signal.SIGKILL)
-    agent.kill()
-    agent.wait()
+    kill_both(agent)
     run("unshare", "-m", agent.program, "--thaw", "-t", agent.state_dir)
     assert is_writable(mount_point)
 

@@ -187,3 +187,10 @@ def test_the_thaw_asks_the_kernel_for_no_memory_and_opens_nothing(agent, filesys
     assert len(thaws) == 2, lines
     for line in lines[:thaws[-1]]:
         assert not re.search(r"\b(mmap|mremap|brk|open|openat|clone3?|fork)\(", line), line
+
+
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="setpriv is not installed")
+def test_a_freezer_process_that_may_not_lock_its_memory_says_so_at_start(agent):
+    agent.start(prefix=["prlimit", "--memlock=0:0", "setpriv", "--bounding-set=-ipc_lock"])
+    agent.wait_for_log(r"warning freeze: the freezer process cannot lock its memory \(Operation "
+                       r"not permitted\).*give it CAP_IPC_LOCK")

@@ -49,10 +49,12 @@ static FreezePlan *plan_of_two(void)
 static void write_file(void)
 {
     g_autoptr(FreezePlan) plan = plan_of_two();
+    g_autoptr(FreezePlan) no_stragglers = freeze_plan_new();
     g_autoptr(GError) error = NULL;
 
-    ck_assert_msg(state_file_write(path, "guest-fsfreeze-freeze", plan, 4711, &error), "%s",
-                  error ? error->message : "");
+    ck_assert_msg(
+        state_file_write(path, "guest-fsfreeze-freeze", plan, no_stragglers, 4711, &error), "%s",
+        error ? error->message : "");
 }
 
 START_TEST(what_is_written_is_read_back_whatever_the_mount_points_are_called)
@@ -81,6 +83,52 @@ START_TEST(what_is_written_is_read_back_whatever_the_mount_points_are_called)
 }
 END_TEST
 
+START_TEST(stragglers_of_earlier_windows_are_named_too_and_first)
+{
+    g_autoptr(FreezePlan) plan = freeze_plan_new();
+    g_autoptr(FreezePlan) stragglers = plan_of_two();
+
+    FreezeTarget *target = g_new0(FreezeTarget, 1);
+    target->mount_point = g_strdup("/new");
+    target->fs_type = g_strdup("xfs");
+    target->source = g_strdup("/dev/vdb");
+    target->aliases = g_ptr_array_new_with_free_func(g_free);
+    g_ptr_array_add(plan->targets, target);
+    ck_assert(state_file_write(path, "quiesce-freeze", plan, stragglers, 4711, NULL));
+    g_autoptr(StateFile) file = state_file_read(path, NULL);
+    ck_assert_uint_eq(file->plan->targets->len, 3);
+    ck_assert_uint_eq(file->plan->waves, 2);
+    const FreezeTarget *last = g_ptr_array_index(file->plan->targets, 2);
+    ck_assert_str_eq(last->mount_point, "/new");
+}
+END_TEST
+
+START_TEST(a_filesystem_that_is_left_out_is_named_no_more)
+{
+    g_autoptr(GError) error = NULL;
+
+    write_file();
+    ck_assert(state_file_leave_out(path, 0x700, NULL));
+    g_autoptr(StateFile) file = state_file_read(path, NULL);
+    ck_assert_uint_eq(file->plan->targets->len, 1);
+    const FreezeTarget *left = g_ptr_array_index(file->plan->targets, 0);
+    ck_assert_uint_eq(left->device, 0x701);
+    ck_assert_str_eq(file->command, "guest-fsfreeze-freeze");
+    state_file_remove(path);
+    ck_assert(!state_file_leave_out(path, 0x700, &error));
+    ck_assert_ptr_nonnull(error);
+}
+END_TEST
+
+START_TEST(a_word_that_cannot_be_kept_is_an_error_that_names_the_file)
+{
+    g_autoptr(GError) error = NULL;
+
+    ck_assert(!state_file_keep_word(path, "no thaw came", &error)); /* no directory yet */
+    ck_assert_ptr_nonnull(strstr(error->message, path));
+}
+END_TEST
+
 START_TEST(no_file_is_no_error)
 {
     g_autoptr(GError) error = NULL;
@@ -106,7 +154,7 @@ END_TEST
 START_TEST(the_word_of_a_thaw_is_kept_with_its_author)
 {
     write_file();
-    state_file_mark_thawed(path, "its freezer process", 4711);
+    state_file_mark_thawed(path, "its freezer process", 4711, NULL);
     g_autoptr(StateFile) file = state_file_read(path, NULL);
     ck_assert(file->thawed);
     ck_assert_str_eq(file->thawed_by, "its freezer process");
@@ -118,7 +166,7 @@ END_TEST
 START_TEST(a_freezer_process_marks_only_its_own_window)
 {
     write_file();
-    state_file_mark_thawed(path, "another", 4712);
+    state_file_mark_thawed(path, "another", 4712, NULL);
     g_autoptr(StateFile) file = state_file_read(path, NULL);
     ck_assert(!file->thawed);
 }
@@ -128,7 +176,7 @@ START_TEST(a_word_for_the_host_outlives_the_window)
 {
     write_file();
     state_file_remove(path);
-    state_file_keep_word(path, "no thaw came");
+    ck_assert(state_file_keep_word(path, "no thaw came", NULL));
     g_autoptr(StateFile) file = state_file_read(path, NULL);
     ck_assert(file->thawed);
     ck_assert_str_eq(file->word, "no thaw came");
@@ -138,7 +186,7 @@ END_TEST
 
 START_TEST(a_thaw_makes_no_file_where_there_is_none)
 {
-    state_file_mark_thawed(path, "nobody", 0);
+    state_file_mark_thawed(path, "nobody", 0, NULL);
     ck_assert(!g_file_test(path, G_FILE_TEST_EXISTS));
 }
 END_TEST
@@ -168,6 +216,9 @@ int main(void)
 
     tcase_add_checked_fixture(tests, make_directory, remove_directory);
     tcase_add_test(tests, what_is_written_is_read_back_whatever_the_mount_points_are_called);
+    tcase_add_test(tests, stragglers_of_earlier_windows_are_named_too_and_first);
+    tcase_add_test(tests, a_filesystem_that_is_left_out_is_named_no_more);
+    tcase_add_test(tests, a_word_that_cannot_be_kept_is_an_error_that_names_the_file);
     tcase_add_test(tests, no_file_is_no_error);
     tcase_add_test(tests, a_damaged_file_is_an_error_that_names_it);
     tcase_add_test(tests, the_word_of_a_thaw_is_kept_with_its_author);
