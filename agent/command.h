@@ -56,6 +56,7 @@ extern const Command os_commands[];       /* commands/os.c: osinfo, host-name, t
 extern const Command fsinfo_commands[];   /* commands/fsinfo.c */
 extern const Command fsfreeze_commands[]; /* commands/fsfreeze.c: guest-fsfreeze-* */
 extern const Command cpu_commands[];      /* commands/cpu.c: vcpus, cpustats, load, memory blocks */
+extern const Command disk_commands[];     /* commands/disk.c: disks, diskstats */
 extern const Command exec_commands[];     /* commands/exec.c: guest-exec, guest-exec-status */
 extern const Command file_commands[];     /* commands/file.c: guest-file-* */
 extern const Command network_commands[];  /* commands/network.c: interfaces, routes */

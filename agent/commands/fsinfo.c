@@ -1,47 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent/command.h"
+#include "agent/disk-reply.h"
 
 #include "platform/block-stack.h"
-#include "platform/disk-address.h"
 #include "platform/filesystem-list.h"
 #include "platform/mount-table.h"
 
 #include <sys/statvfs.h>
-
-static void write_pci(JsonWriter *reply, const PciAddress *pci)
-{
-    json_writer_begin_object(reply, "pci-controller");
-    json_writer_integer(reply, "domain", pci->domain);
-    json_writer_integer(reply, "bus", pci->bus);
-    json_writer_integer(reply, "slot", pci->slot);
-    json_writer_integer(reply, "function", pci->function);
-    json_writer_end_object(reply);
-}
-
-static void write_ccw(JsonWriter *reply, const CcwAddress *ccw)
-{
-    json_writer_begin_object(reply, "ccw-address");
-    json_writer_unsigned(reply, "cssid", ccw->cssid);
-    json_writer_unsigned(reply, "ssid", ccw->ssid);
-    json_writer_unsigned(reply, "subchno", ccw->subchno);
-    json_writer_unsigned(reply, "devno", ccw->devno);
-    json_writer_end_object(reply);
-}
-
-static void write_disk(JsonWriter *reply, const DiskAddress *address)
-{
-    json_writer_begin_object(reply, NULL);
-    write_pci(reply, &address->pci);
-    json_writer_string(reply, "bus-type", address->bus_type);
-    json_writer_integer(reply, "bus", address->bus);
-    json_writer_integer(reply, "target", address->target);
-    json_writer_integer(reply, "unit", address->unit);
-    json_writer_optional_string(reply, "serial", address->serial);
-    json_writer_optional_string(reply, "dev", address->node);
-    if (address->has_ccw)
-        write_ccw(reply, &address->ccw);
-    json_writer_end_object(reply);
-}
 
 /* The members are optional: better none than those of the mount that covers this one, and better
  * none than to wait for a server that may never answer. */
@@ -73,7 +38,7 @@ static void write_filesystem(JsonWriter *reply, const ListedFilesystem *filesyst
             disk_address_read(g_array_index(filesystem->disks, dev_t, i));
 
         if (address)
-            write_disk(reply, address);
+            disk_reply_address(reply, NULL, address);
     }
     json_writer_end_array(reply);
     json_writer_end_object(reply);
