@@ -6,6 +6,7 @@
 
 #include <glib.h>
 
+typedef struct CanaryRun CanaryRun;
 typedef struct Config Config;
 typedef struct Dispatch Dispatch;
 typedef struct FileHandles FileHandles;
@@ -17,6 +18,7 @@ typedef struct Agent {
     const Config *config;
     Dispatch *dispatch;
     FreezeEngine *freeze_engine;
+    CanaryRun *canary_run;
     FileHandles *file_handles;
     GuestProcesses *guest_processes;
 } Agent;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -74,6 +75,17 @@ static void note_write(Writer *writer, uint64_t number, Stamp stamp)
     atomic_store(&writer->writes, number + 1);
 }
 
+static bool has_room(int fd)
+{
+    struct statvfs status;
+
+    if (fstatvfs(fd, &status) < 0 ||
+        (uint64_t)status.f_bavail * status.f_frsize >= CANARY_MIN_FREE_BYTES)
+        return true; /* who cannot tell lets the write find out */
+    errno = ENOSPC;
+    return false;
+}
+
 static bool write_once(int fd, Writer *writer, uint64_t number)
 {
     char block[WRITE_BYTES] = "";
@@ -85,7 +97,7 @@ static bool write_once(int fd, Writer *writer, uint64_t number)
         return false;
     stamp.ended_at = freeze_clock_now();
     note_write(writer, number, stamp);
-    return number % CANARY_FLUSH_EVERY != 0 || fdatasync(fd) == 0;
+    return number % CANARY_FLUSH_EVERY != 0 || (has_room(fd) && fdatasync(fd) == 0);
 }
 
 static void *write_until_killed(void *data)
@@ -172,12 +184,20 @@ static void reap_later(pid_t pid)
         g_unix_fd_add(pidfd, G_IO_IN, reap, GINT_TO_POINTER(pid));
 }
 
+void canary_halt(Canary *canary)
+{
+    if (canary->pid == 0)
+        return;
+    kill(canary->pid, SIGKILL);
+    reap_later(canary->pid);
+    canary->pid = 0;
+}
+
 void canary_stop(Canary *canary)
 {
     if (!canary)
         return;
-    kill(canary->pid, SIGKILL);
-    reap_later(canary->pid);
+    canary_halt(canary);
     munmap(canary->writers, (canary->n_writers + 1) * sizeof(Writer));
     g_free(canary);
 }
@@ -226,6 +246,8 @@ void canary_report(const Canary *canary, unsigned target, int64_t frozen_at, int
         report->error =
             g_strdup_printf("cannot write to %s: %s", writer->path, g_strerror(error_number));
     remembered(writer, &first, &last);
+    if (last > 0)
+        report->last_write_at = writer->stamps[(last - 1) % STAMPS].ended_at;
     report->writes_before = first;
     for (uint64_t n = first; n < last; n++) {
         Stamp stamp = writer->stamps[n % STAMPS];

@@ -17,6 +17,9 @@
 #define CANARY_INTERVAL_MS 10
 /* Every so many writes one is flushed, so that the disk's own counters move too. */
 #define CANARY_FLUSH_EVERY 10
+/* A writer ends with ENOSPC rather than take a filesystem's last space: where blocks are never
+ * written in place, each write takes some for a while. */
+#define CANARY_MIN_FREE_BYTES (1024 * 1024)
 
 typedef struct Canary Canary;
 
@@ -25,6 +28,7 @@ typedef struct {
     uint64_t writes_before; /* ended before the filesystem was frozen */
     uint64_t writes_during; /* begun after it was frozen and ended before its thaw was begun */
     uint64_t writes_after;  /* ended after the thaw was begun */
+    int64_t last_write_at;  /* when the newest ended; 0: there is none */
     int64_t longest_gap_us; /* between two writes' ends, over the writer's whole life */
     int64_t gap_start_at;
     int64_t gap_end_at;
@@ -34,7 +38,9 @@ typedef struct {
 
 /* Forks the writers, one per target. */
 Canary *canary_start(const FreezePlan *plan, GError **error);
-/* Ends them; a writer that sleeps on a frozen filesystem ends with the thaw. */
+/* Ends them; what they have written can still be asked for. */
+void canary_halt(Canary *canary);
+/* Ends and frees them; a writer that sleeps on a frozen filesystem ends with the thaw. */
 void canary_stop(Canary *canary);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Canary, canary_stop)
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent/agent.h"
+#include "agent/canary-run.h"
 #include "agent/channel.h"
 #include "agent/config.h"
 #include "agent/daemonize.h"
@@ -53,9 +54,11 @@ static bool serve(const Config *config, Daemonize *background, GError **error)
         return false;
     g_autoptr(FileHandles) files = file_handles_new();
     g_autoptr(GuestProcesses) processes = guest_processes_new();
+    g_autoptr(CanaryRun) canary_run = canary_run_new();
     Agent agent = {.loop = loop,
                    .config = config,
                    .freeze_engine = engine,
+                   .canary_run = canary_run,
                    .file_handles = files,
                    .guest_processes = processes};
     g_autoptr(Dispatch) dispatch = dispatch_new(&agent);

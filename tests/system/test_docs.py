@@ -206,10 +206,12 @@ def test_the_protocol_page_has_the_members_of_every_reply(tmp_path):
     with Filesystems() as filesystems, Agent(tmp_path) as agent:
         mount_point = str(filesystems.add("frozen"))
         agent.start(f"-F{hook}")
+        agent.call("quiesce-canary", action="start", mountpoints=[mount_point])
         frozen = agent.call("quiesce-freeze", mountpoints=[mount_point, "/nowhere"], canary=True)
         status = agent.call("quiesce-status")
         filesystems.add("late")
         thawed = agent.call("quiesce-thaw")
+        assert_documented("quiesce-canary", agent.call("quiesce-canary", action="stop"))
         history = agent.call("quiesce-history")
         assert_documented("quiesce-thaw", agent.call("quiesce-thaw"))
         assert_documented("quiesce-log", agent.call("quiesce-log"))
@@ -222,15 +224,17 @@ def test_the_protocol_page_has_the_members_of_every_reply(tmp_path):
     assert {"filesystems[].canary.longest-gap-ms", "not-covered[].type"} <= members(thawed)
 
 
-@pytest.mark.parametrize("command", ["quiesce-freeze", "quiesce-history", "quiesce-log"])
+@pytest.mark.parametrize("command", ["quiesce-freeze", "quiesce-canary", "quiesce-history",
+                                     "quiesce-log"])
 def test_the_protocol_page_has_the_arguments_of_a_command(tmp_path, command):
     arguments = protocol_table(command, "argument")
+    others = {"action": "read"} if "action" in arguments else {}
     assert arguments
     with Agent(tmp_path) as agent:
         agent.start()
         for name in arguments:
             with pytest.raises(CommandError, match=f"Invalid parameter type for '{name}'"):
-                agent.call(command, **{name: {}})
+                agent.call(command, **{**others, name: {}})
 
 
 def documented_members():
