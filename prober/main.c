@@ -21,6 +21,8 @@ static const Verb verbs[] = {
      OPTIONS_QMP | OPTIONS_MOUNT_POINTS | OPTIONS_HOLD | OPTIONS_CANARY, verb_verify},
     {"watch", "find out whether somebody else freezes, perhaps a command",
      OPTIONS_QMP | OPTIONS_WATCH, verb_watch},
+    {"snapshot", "freeze, take a snapshot of all disks, thaw, judge it",
+     OPTIONS_QMP | OPTIONS_TO | OPTIONS_CANARY, verb_snapshot},
 };
 
 static void print_usage(FILE *stream)
@@ -29,9 +31,11 @@ static void print_usage(FILE *stream)
             "Usage: quiesce-probe VERB --socket PATH|--vsock CID|--domain NAME [OPTION...]\n\n");
     for (unsigned i = 0; i < G_N_ELEMENTS(verbs); i++)
         fprintf(stream, "  %-8s %s\n", verbs[i].name, verbs[i].summary);
-    fprintf(stream, "\n'quiesce-probe VERB --help' lists the verb's options.\n"
-                    "Exit status: verify and watch 0 FROZEN, 1 NOT FROZEN, 2 UNPROVEN; the others "
-                    "0; 3 on errors.\n");
+    fprintf(
+        stream,
+        "\n'quiesce-probe VERB --help' lists the verb's options.\n"
+        "Exit status: verify, watch and snapshot 0 FROZEN, 1 NOT FROZEN, 2 UNPROVEN; the others "
+        "0; 3 on errors.\n");
 }
 
 static const Verb *find_verb(const char *name)

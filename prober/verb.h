@@ -27,6 +27,7 @@ int verb_history(const Options *options, Interrupt *interrupt);
 int verb_log(const Options *options, Interrupt *interrupt);
 int verb_verify(const Options *options, Interrupt *interrupt);
 int verb_watch(const Options *options, Interrupt *interrupt);
+int verb_snapshot(const Options *options, Interrupt *interrupt);
 
 /* Tells why a verb failed, on standard error and with --json on standard output, too. Returns
  * VERB_EXIT_ERROR. */

@@ -286,5 +286,6 @@ class FakeQmp(_Server):
                 continue
             if isinstance(answer, Flood):
                 self.flood(connection, answer.data)
-            reply = {"return": answer, "id": request["id"]}
-            connection.sendall(json.dumps(reply).encode() + b"\r\n")
+            reply = {"error": answer.answer} if isinstance(answer, CommandError) else {
+                "return": answer}
+            connection.sendall(json.dumps(reply | {"id": request["id"]}).encode() + b"\r\n")

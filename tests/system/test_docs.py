@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from agent import BUILD, QUIESCED, Agent, CommandError
+from fake_agent import FakeQmp
 from filesystems import Filesystems, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -254,7 +255,9 @@ def test_the_manual_page_has_the_members_of_every_json_object(tmp_path):
     hook = tmp_path / "hook"
     hook.write_text("#!/bin/sh\n", encoding="utf-8")
     hook.chmod(0o755)
-    with Filesystems() as filesystems, Agent(tmp_path) as agent:
+    with Filesystems() as filesystems, Agent(tmp_path) as agent, \
+            FakeQmp(tmp_path / "qmp.sock", lambda _: True) as qmp:
+        qmp.answers["transaction"] = {}
         mount_point = filesystems.add("frozen")
         # Nothing of this machine's own, even if somebody leaves out --mountpoint.
         agent.configure(f"[freeze]\ninclude-mountpoints={filesystems.directory}/*\n")
@@ -266,17 +269,22 @@ def test_the_manual_page_has_the_members_of_every_json_object(tmp_path):
             return json.loads(result.stdout)
 
         one = ("--mountpoint", mount_point)
+        freeze_and_thaw = " && ".join(f"{PROBE} {verb} --socket {agent.socket_path}"
+                                      for verb in ("freeze", "thaw"))
         objects = {
             "ping": probe("ping"), "info": probe("info"), "freeze": probe("freeze", *one),
             "status": probe("status"), "thaw": probe("thaw"),
             "verify": probe("verify", "--hold=0.3", *one),
-            "watch": probe("watch", "--duration=0.3"),
+            "snapshot": probe("snapshot", "--to", tmp_path, "--qmp", qmp.path),
+            "watch": probe("watch", "--qmp", qmp.path, "--", "sh", "-c", freeze_and_thaw),
             "history": probe("history", "--count=64"), "log": probe("log", "--lines=5"),
             "refused": probe("freeze", "--mountpoint=/nowhere", "--socket=/nowhere"),
         }
     assert sorted(objects.keys() - {"refused"}) == sorted(helped_verbs())
     assert objects["verify"]["verdict"] == "FROZEN"
-    assert len(objects["history"]["windows"]) == 2 and len(objects["log"]["lines"]) == 5
+    assert objects["watch"]["freezes"][0]["devices"] and objects["watch"]["disks"]
+    assert objects["snapshot"]["snapshots"] and objects["snapshot"]["window"]
+    assert len(objects["history"]["windows"]) == 4 and len(objects["log"]["lines"]) == 5
     assert "window.hooks[].duration-ms" in members(objects["verify"])
     assert members(objects["refused"]) == {"schema", "verb", "guest", "socket", "error"}
     for verb, value in objects.items():
