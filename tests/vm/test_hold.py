@@ -82,7 +82,7 @@ def test_a_machine_that_stood_still_stays_frozen_and_thaws(guest, agent):
     resumed = time.monotonic()
     assert is_frozen(agent)
     wait_until(lambda: not is_frozen(agent), "the hold-timeout", 60)
-    assert time.monotonic() - resumed < 10
+    assert 2 < time.monotonic() - resumed < 10  # no more than 3 s of its 5 had passed before
     with pytest.raises(Exception, match="hold-timeout"):
         agent.call("guest-fsfreeze-thaw")
     write_everywhere(guest)
