@@ -5,6 +5,7 @@
  * member; all of them live as long as the main loop. */
 
 #include <glib.h>
+#include <stdbool.h>
 
 typedef struct CanaryRun CanaryRun;
 typedef struct Config Config;
@@ -21,4 +22,5 @@ typedef struct Agent {
     CanaryRun *canary_run;
     FileHandles *file_handles;
     GuestProcesses *guest_processes;
+    bool is_trimming; /* guest-fstrim is under way */
 } Agent;

@@ -60,5 +60,7 @@ extern const Command disk_commands[];     /* commands/disk.c: disks, diskstats *
 extern const Command exec_commands[];     /* commands/exec.c: guest-exec, guest-exec-status */
 extern const Command file_commands[];     /* commands/file.c: guest-file-* */
 extern const Command network_commands[];  /* commands/network.c: interfaces, routes */
+extern const Command fstrim_commands[];   /* commands/fstrim.c */
+extern const Command power_commands[];    /* commands/power.c: shutdown, suspend-* */
 extern const Command canary_commands[];   /* commands/quiesce-canary.c */
 extern const Command quiesce_commands[];  /* commands/quiesce.c: quiesce-* */

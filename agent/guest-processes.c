@@ -76,7 +76,7 @@ static gboolean stream_readable(int fd, GIOCondition condition, void *user_data)
 {
     GuestProcess *process = user_data;
     Stream *stream = fd == process->output.fd ? &process->output : &process->error;
-    static uint8_t chunk[64 * 1024];
+    uint8_t chunk[16 * 1024];
     ssize_t length = read(fd, chunk, sizeof chunk);
 
     if (length > 0) {

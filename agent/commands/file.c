@@ -115,11 +115,12 @@ static size_t expected_bytes(int fd, size_t wanted)
  * it stopped short otherwise. */
 static size_t read_into(JsonWriter *reply, int fd, size_t wanted, bool *eof, int *errno_value)
 {
-    static uint8_t chunk[READ_CHUNK_BYTES];
+    size_t chunk_bytes = MIN(wanted, READ_CHUNK_BYTES);
+    g_autofree uint8_t *chunk = g_malloc(chunk_bytes);
     size_t done = 0;
 
     while (done < wanted) {
-        ssize_t got = read(fd, chunk, MIN(sizeof chunk, wanted - done));
+        ssize_t got = read(fd, chunk, MIN(chunk_bytes, wanted - done));
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0) {
