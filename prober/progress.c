@@ -14,6 +14,7 @@
 struct Progress {
     bool visible; /* standard error is a terminal that can clear a line */
     bool shown;
+    const char *format; /* of what is shown: another one is news, and does not wait */
     int64_t shown_at_us;
 };
 
@@ -49,7 +50,8 @@ void progress_show(Progress *progress, const char *format, ...)
     if (!progress || !progress->visible)
         return;
     int64_t now_us = g_get_monotonic_time();
-    if (progress->shown && now_us - progress->shown_at_us < SHOW_EVERY_US)
+    if (progress->shown && progress->format == format &&
+        now_us - progress->shown_at_us < SHOW_EVERY_US)
         return;
 
     va_start(arguments, format);
@@ -60,6 +62,7 @@ void progress_show(Progress *progress, const char *format, ...)
     fprintf(stderr, CLEAR_LINE "%s", cut);
     fflush(stderr);
     progress->shown = true;
+    progress->format = format;
     progress->shown_at_us = now_us;
 }
 

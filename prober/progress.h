@@ -16,7 +16,8 @@ void progress_free(Progress *progress);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Progress, progress_free)
 
 /* Shows this text in place of the last; escaped and cut to the terminal's width. NULL progress: no
- * effect. Costs nothing when called often: the line changes ten times a second at most. */
+ * effect. Costs little when called often: with the same format (a static string) the line
+ * changes ten times a second at most. */
 void progress_show(Progress *progress, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 /* Takes the line away, so that something else can be printed. */

@@ -11,7 +11,8 @@
 int verb_verify(const Options *options, Interrupt *interrupt)
 {
     g_autoptr(AgentLink) link = target_agent(options->target, options->timeout_ms);
-    g_autoptr(VerifyReport) report = verify_run(options, link, interrupt);
+    g_autoptr(Progress) progress = progress_new();
+    g_autoptr(VerifyReport) report = verify_run(options, link, interrupt, progress);
 
     if (options->json) {
         JsonWriter *writer = render_json_begin("verify", options->target);

@@ -24,6 +24,7 @@ typedef struct {
     const Options *options;
     AgentLink *link;
     Interrupt *interrupt;
+    Progress *progress;
     VerifyReport *report;
     GuestFilesystems *guest; /* NULL: the guest does not tell */
     CounterSource *counters; /* NULL: none, or lost */
@@ -171,11 +172,24 @@ static bool sample(Verify *verify, CounterPhase phase, GError **error)
     return true;
 }
 
+static void show_progress(const Verify *verify, CounterPhase phase)
+{
+    double hold_s = (double)verify->options->hold_us / G_USEC_PER_SEC;
+
+    if (phase == COUNTER_PHASE_HOLD)
+        progress_show(verify->progress, "the guest is frozen, %.1f of %.1f s",
+                      (double)(g_get_monotonic_time() - verify->frozen_at_us) / G_USEC_PER_SEC,
+                      hold_s);
+    else
+        progress_show(verify->progress, "the guest is thawed, watching its disks");
+}
+
 /* Samples from now until end_us, and once more at the end. */
 static bool sample_until(Verify *verify, CounterPhase phase, int64_t end_us, GError **error)
 {
     for (;;) {
         int64_t left_us = end_us - g_get_monotonic_time();
+        show_progress(verify, phase);
         if (!interrupt_sleep(verify->interrupt, CLAMP(left_us, 0, SAMPLE_EVERY_US), error) ||
             !sample(verify, phase, error))
             return false;
@@ -212,6 +226,7 @@ static bool freeze(Verify *verify, GError **error)
         .hold_timeout_ms = options->hold_us / 1000 + HOLD_TIMEOUT_EXTRA_MS,
     };
 
+    progress_show(verify->progress, "freezing the guest");
     if (!guest_freeze_freeze(verify->link, verify->report->profile, &request, options->freeze_ms,
                              verify->report->window, error))
         return false;
@@ -253,6 +268,8 @@ static void thaw(Verify *verify)
     VerifyReport *report = verify->report;
     g_autoptr(GError) problem = NULL;
 
+    /* What may have to be said about it must not be lost behind the line. */
+    progress_clear(verify->progress);
     if (verify->frozen_at_us > 0)
         report->window->hold_us = g_get_monotonic_time() - verify->frozen_at_us;
     if (guest_freeze_thaw(verify->link, report->profile, verify->options->thaw_ms, report->window,
@@ -340,6 +357,7 @@ static void judge(Verify *verify)
 
 static bool prepare(Verify *verify, GError **error)
 {
+    progress_show(verify->progress, "asking the agent");
     agent_link_set_interrupt_fd(verify->link, interrupt_fd(verify->interrupt));
     return look_at_agent(verify, error) && look_at_filesystems(verify, error) &&
            open_counters(verify, error) && start_writers(verify, error) &&
@@ -406,9 +424,11 @@ static void verify_clear(Verify *verify)
     g_free(verify->canary_problem);
 }
 
-VerifyReport *verify_run(const Options *options, AgentLink *link, Interrupt *interrupt)
+VerifyReport *verify_run(const Options *options, AgentLink *link, Interrupt *interrupt,
+                         Progress *progress)
 {
-    Verify verify = {.options = options, .link = link, .interrupt = interrupt};
+    Verify verify = {
+        .options = options, .link = link, .interrupt = interrupt, .progress = progress};
     g_autoptr(GError) problem = NULL;
     VerifyReport *report = g_new0(VerifyReport, 1);
 
@@ -422,6 +442,7 @@ VerifyReport *verify_run(const Options *options, AgentLink *link, Interrupt *int
         report->failure = failure_text(&verify, problem);
         stop_writers(&verify);
     }
+    progress_clear(progress);
     verify_clear(&verify);
     return report;
 }

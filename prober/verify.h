@@ -8,6 +8,7 @@
 #include "prober/guest-window.h"
 #include "prober/interrupt.h"
 #include "prober/options.h"
+#include "prober/progress.h"
 #include "prober/verdict.h"
 
 #include <glib.h>
@@ -31,8 +32,9 @@ typedef struct {
     bool unthawed; /* the guest may still be frozen */
 } VerifyReport;
 
-/* Never fails: what goes wrong is in the report. */
-VerifyReport *verify_run(const Options *options, AgentLink *link, Interrupt *interrupt);
+/* Never fails: what goes wrong is in the report. progress may be NULL. */
+VerifyReport *verify_run(const Options *options, AgentLink *link, Interrupt *interrupt,
+                         Progress *progress);
 void verify_report_free(VerifyReport *report);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VerifyReport, verify_report_free)
 

@@ -246,6 +246,15 @@ def test_progress_is_shown_on_a_terminal_and_not_in_a_pipe(quiesced):
     assert run(*words).errors == ""
 
 
+def test_a_verify_shows_its_progress_on_a_terminal_and_not_in_a_pipe(tmp_path):
+    with FakeAgent(tmp_path / "agent.sock", quiesced=True) as agent:
+        words = ["verify", "--socket", agent.path, "--hold", 0.5]
+        output, _ = on_a_terminal(*words)
+        assert run(*words).errors == ""
+    assert "\r\033[Kthe guest is frozen, 0." in output
+    assert output.rindex("\r\033[K") < output.index("verdict")
+
+
 def test_on_a_terminal_the_command_can_ask_and_ctrl_c_is_its_own(quiesced):
     script = ("trap 'echo got it; exit 4' INT; echo 'name?'; read -r name; echo hello $name; "
               "while :; do sleep 0.05; done")
