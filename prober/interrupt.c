@@ -91,3 +91,15 @@ int interrupt_take(Interrupt *interrupt)
 
     return got == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
 }
+
+int interrupt_signal(const Interrupt *interrupt)
+{
+    struct pollfd fd = {.fd = interrupt->fd, .events = POLLIN};
+    sigset_t pending;
+
+    if (poll(&fd, 1, 0) <= 0 || sigpending(&pending) != 0)
+        return 0;
+    if (sigismember(&pending, SIGINT) == 1)
+        return SIGINT;
+    return sigismember(&pending, SIGTERM) == 1 ? SIGTERM : SIGHUP;
+}

@@ -28,3 +28,6 @@ bool interrupt_sleep(Interrupt *interrupt, int64_t sleep_us, GError **error);
 /* Takes one signal that has come and returns its number, 0 when there is none: afterwards it is as
  * if that signal had not come. For who passes signals on. */
 int interrupt_take(Interrupt *interrupt);
+
+/* The signal that has come, to pass it on; 0: none. Takes nothing: as interrupt_check(). */
+int interrupt_signal(const Interrupt *interrupt);

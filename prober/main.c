@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "build-config.h"
+#include "prober/fleet.h"
 #include "prober/interrupt.h"
 #include "prober/options.h"
 #include "prober/verb.h"
@@ -9,16 +10,17 @@
 #include <string.h>
 
 static const Verb verbs[] = {
-    {"ping", "measure the round trip to the agent", OPTIONS_COUNT, verb_ping},
-    {"info", "what the agent is and what it offers", 0, verb_info},
-    {"status", "whether the guest is frozen", 0, verb_status},
-    {"freeze", "freeze the guest's filesystems and leave them frozen", OPTIONS_MOUNT_POINTS,
-     verb_freeze},
-    {"thaw", "thaw the guest's filesystems", 0, verb_thaw},
+    {"ping", "measure the round trip to the agent", OPTIONS_COUNT | OPTIONS_MANY, verb_ping},
+    {"info", "what the agent is and what it offers", OPTIONS_MANY, verb_info},
+    {"status", "whether the guest is frozen", OPTIONS_MANY, verb_status},
+    {"freeze", "freeze the guest's filesystems and leave them frozen",
+     OPTIONS_MOUNT_POINTS | OPTIONS_MANY, verb_freeze},
+    {"thaw", "thaw the guest's filesystems", OPTIONS_MANY, verb_thaw},
     {"history", "the last freezes: who, when, intact or broken", OPTIONS_WINDOWS, verb_history},
     {"log", "the last lines of quiesced's log", OPTIONS_LINES, verb_log},
     {"verify", "freeze, find out whether that is true, thaw",
-     OPTIONS_QMP | OPTIONS_MOUNT_POINTS | OPTIONS_HOLD | OPTIONS_CANARY, verb_verify},
+     OPTIONS_QMP | OPTIONS_MOUNT_POINTS | OPTIONS_HOLD | OPTIONS_CANARY | OPTIONS_MANY,
+     verb_verify},
     {"watch", "find out whether somebody else freezes, perhaps a command",
      OPTIONS_QMP | OPTIONS_WATCH, verb_watch},
     {"snapshot", "freeze, take a snapshot of all disks, thaw, judge it",
@@ -58,7 +60,8 @@ static int run_verb(const Verb *verb, const char *const *arguments)
         verb_complain(error->message);
         return VERB_EXIT_ERROR;
     }
-    int status = verb->run(options, interrupt);
+    int status =
+        options->many ? fleet_run(verb, options, interrupt) : verb->run(options, interrupt);
     if (fflush(stdout) == 0 && !ferror(stdout))
         return status;
     verb_complain("cannot write to standard output");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "prober/options.h"
 #include "prober/probe-error.h"
+#include "prober/target-list.h"
 
 #include <math.h>
 #include <string.h>
@@ -13,17 +14,20 @@
 #define MIN_INTERVAL_S 0.01
 #define MAX_INTERVAL_S 10.0
 #define COUNT_UNSET G_MININT
+#define DEFAULT_PARALLEL 32
 /* quiesced's own limits - pre-sync 60 s, freeze 30 s, hooks 30 s - and some room. */
 #define DEFAULT_FREEZE_MS (150 * 1000)
 #define DEFAULT_THAW_MS (60 * 1000)
 
 /* As the command line gives them. */
 typedef struct {
-    char *socket_path;
-    char *vsock;
+    char **sockets;
+    char **patterns;
+    char **vsocks;
     char *connect_uri;
-    char *domain;
-    char *qmp_path;
+    char **domains;
+    char **qmps;
+    int parallel;
     double timeout_s;
     double hold_s;
     double interval_s;
@@ -38,11 +42,12 @@ typedef struct {
 
 static void raw_options_clear(RawOptions *raw)
 {
-    g_free(raw->socket_path);
-    g_free(raw->vsock);
+    g_strfreev(raw->sockets);
+    g_strfreev(raw->patterns);
+    g_strfreev(raw->vsocks);
     g_free(raw->connect_uri);
-    g_free(raw->domain);
-    g_free(raw->qmp_path);
+    g_strfreev(raw->domains);
+    g_strfreev(raw->qmps);
     g_free(raw->to_folder);
     g_strfreev(raw->command);
     g_strfreev(raw->mount_points);
@@ -79,19 +84,25 @@ static bool parse_raw(RawOptions *raw, const char *verb, const char *summary, Op
         GOptionEntry entry;
     } table[] = {
         {0,
-         {"socket", 's', 0, G_OPTION_ARG_FILENAME, &raw->socket_path,
+         {"socket", 's', 0, G_OPTION_ARG_FILENAME_ARRAY, &raw->sockets,
           "The unix socket of the agent's character device", "PATH"}},
         {0,
-         {"vsock", 0, 0, G_OPTION_ARG_STRING, &raw->vsock,
+         {"vsock", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw->vsocks,
           "Or the guest's vsock context id and the agent's port (1234)", "CID[:PORT]"}},
         {0,
-         {"domain", 'd', 0, G_OPTION_ARG_STRING, &raw->domain,
+         {"domain", 'd', 0, G_OPTION_ARG_STRING_ARRAY, &raw->domains,
           "Or the name, UUID or number of a libvirt domain", "NAME"}},
         {0,
          {"connect", 'c', 0, G_OPTION_ARG_STRING, &raw->connect_uri,
           "The URI of libvirt's daemon (libvirt's default)", "URI"}},
+        {OPTIONS_MANY,
+         {"sockets", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &raw->patterns,
+          "All guests whose agent's socket is called so", "PATTERN"}},
+        {OPTIONS_MANY,
+         {"parallel", 0, 0, G_OPTION_ARG_INT, &raw->parallel,
+          "Guests at a time; each guest option may be repeated (32)", "N"}},
         {OPTIONS_QMP,
-         {"qmp", 'q', 0, G_OPTION_ARG_FILENAME, &raw->qmp_path,
+         {"qmp", 'q', 0, G_OPTION_ARG_FILENAME_ARRAY, &raw->qmps,
           "QEMU's QMP socket, for the write counters", "PATH"}},
         {OPTIONS_MOUNT_POINTS,
          {"mountpoint", 'm', 0, G_OPTION_ARG_FILENAME_ARRAY, &raw->mount_points,
@@ -157,17 +168,33 @@ static bool check_seconds(const char *option, double seconds, GError **error)
     return false;
 }
 
-static Target *make_target(const RawOptions *raw, GError **error)
+static GPtrArray *make_targets(const RawOptions *raw, GError **error)
 {
-    const TargetOptions options = {
-        .socket_path = raw->socket_path,
-        .vsock = raw->vsock,
+    const TargetListOptions options = {
+        .sockets = (const char *const *)raw->sockets,
+        .patterns = (const char *const *)raw->patterns,
+        .vsocks = (const char *const *)raw->vsocks,
         .connect_uri = raw->connect_uri,
-        .domain = raw->domain,
-        .qmp_path = raw->qmp_path,
+        .domains = (const char *const *)raw->domains,
+        .qmps = (const char *const *)raw->qmps,
     };
 
-    return target_new(&options, error);
+    return target_list_new(&options, error);
+}
+
+static bool check_guests(const RawOptions *raw, const char *verb, OptionsWanted wanted,
+                         const GPtrArray *targets, GError **error)
+{
+    if (raw->parallel < 1 || raw->parallel > OPTIONS_MAX_PARALLEL) {
+        g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE, "--parallel must be from 1 to %d",
+                    OPTIONS_MAX_PARALLEL);
+        return false;
+    }
+    if (targets->len == 1 || (wanted & OPTIONS_MANY))
+        return true;
+    g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE,
+                "%s takes one guest at a time, and here are %u", verb, targets->len);
+    return false;
 }
 
 static bool check_watch(const RawOptions *raw, GError **error)
@@ -209,18 +236,23 @@ Options *options_parse(const char *verb, const char *summary, OptionsWanted want
                               .hold_s = DEFAULT_HOLD_S,
                               .interval_s = DEFAULT_INTERVAL_S,
                               .duration_s = UNSET,
-                              .count = COUNT_UNSET};
+                              .count = COUNT_UNSET,
+                              .parallel = DEFAULT_PARALLEL};
 
     if (!parse_raw(&raw, verb, summary, wanted, arguments, error) ||
         !read_command(arguments, wanted, &raw.command, error))
         return NULL;
-    g_autoptr(Target) target = make_target(&raw, error);
-    if (!target || !check_raw(&raw, wanted, error))
+    g_autoptr(GPtrArray) targets = make_targets(&raw, error);
+    if (!targets || !check_guests(&raw, verb, wanted, targets, error) ||
+        !check_raw(&raw, wanted, error))
         return NULL;
 
     bool own_timeout = raw.timeout_s != UNSET;
     Options *options = g_new0(Options, 1);
-    options->target = g_steal_pointer(&target);
+    options->many = targets->len > 1 || raw.patterns;
+    options->target = g_ptr_array_index(targets, 0);
+    options->targets = g_steal_pointer(&targets);
+    options->parallel = (unsigned)raw.parallel;
     options->mount_points = g_steal_pointer(&raw.mount_points);
     options->timeout_ms =
         MAX((int64_t)((own_timeout ? raw.timeout_s : DEFAULT_TIMEOUT_S) * 1000), 1);
@@ -240,7 +272,7 @@ Options *options_parse(const char *verb, const char *summary, OptionsWanted want
 
 void options_free(Options *options)
 {
-    target_free(options->target);
+    g_ptr_array_unref(options->targets);
     g_strfreev(options->mount_points);
     g_strfreev(options->command);
     g_free(options->to_folder);

@@ -9,7 +9,12 @@
 
 /* The options of all verbs; each verb accepts those named in its options_wanted. */
 typedef struct {
-    Target *target;      /* never NULL after parsing */
+    GPtrArray *targets;  /* of Target; at least one */
+    Target *target;      /* the one of them to work on; after parsing the first */
+    unsigned parallel;   /* how many of them at a time */
+    bool many;           /* they are worked on side by side, even if there is only one */
+    bool reported;       /* what goes wrong is told by whoever reads the report, not by the verb */
+    bool deaf;           /* thaw: goes on in spite of signals */
     int64_t timeout_ms;  /* one ordinary call */
     int64_t freeze_ms;   /* a freeze, which takes as long as the guest needs */
     int64_t thaw_ms;     /* a thaw */
@@ -25,6 +30,8 @@ typedef struct {
 } Options;
 
 #define OPTIONS_MAX_COUNT 100000
+/* Three descriptors each: stays below 1024 of them, the usual limit. */
+#define OPTIONS_MAX_PARALLEL 256
 
 typedef enum {
     OPTIONS_QMP = 1 << 0,
@@ -34,6 +41,7 @@ typedef enum {
     OPTIONS_COUNT = 1 << 4, /* these three set count */
     OPTIONS_WINDOWS = 1 << 5,
     OPTIONS_LINES = 1 << 6,
+    OPTIONS_MANY = 1 << 12, /* several guests in one call */
     OPTIONS_WATCH = 1 << 7, /* --interval, --duration, and a command after "--" */
     OPTIONS_TO = 1 << 8,    /* --to, which is required */
 } OptionsWanted;

@@ -78,7 +78,7 @@ static int report_nothing(AgentLink *link, const AgentProfile *profile, const Op
                                           : "the guest has no filesystem that it can freeze");
 
     undo_claim(link, profile, options);
-    verb_complain(error->message);
+    verb_complain_reported(options, error->message);
     if (options->json)
         print_json("freeze", options, profile, window, error);
     else
@@ -116,7 +116,7 @@ int verb_thaw(const Options *options, Interrupt *interrupt)
     g_autoptr(GuestWindow) window = guest_window_new();
     g_autoptr(GError) error = NULL;
 
-    agent_link_set_interrupt_fd(link, interrupt_fd(interrupt));
+    agent_link_set_interrupt_fd(link, options->deaf ? -1 : interrupt_fd(interrupt));
     g_autoptr(AgentProfile) profile = agent_profile_read(link, &error);
     if (!profile || !guest_freeze_thaw(link, profile, options->thaw_ms, window, &error))
         return verb_fail("thaw", options, error);

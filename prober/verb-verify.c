@@ -23,6 +23,6 @@ int verb_verify(const Options *options, Interrupt *interrupt)
     }
     fflush(stdout);
     if (report->failure)
-        verb_complain(report->failure);
+        verb_complain_reported(options, report->failure);
     return verify_report_exit_status(report);
 }

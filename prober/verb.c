@@ -12,9 +12,15 @@ void verb_complain(const char *text)
     fprintf(stderr, "quiesce-probe: %s\n", escaped);
 }
 
+void verb_complain_reported(const Options *options, const char *text)
+{
+    if (!options->reported)
+        verb_complain(text);
+}
+
 int verb_fail(const char *verb, const Options *options, const GError *error)
 {
-    verb_complain(error->message);
+    verb_complain_reported(options, error->message);
     if (options->json) {
         JsonWriter *writer = render_json_begin(verb, options->target);
         json_writer_string(writer, "error", error->message);

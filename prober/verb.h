@@ -34,3 +34,5 @@ int verb_snapshot(const Options *options, Interrupt *interrupt);
 int verb_fail(const char *verb, const Options *options, const GError *error);
 /* The text on standard error alone, escaped. */
 void verb_complain(const char *text);
+/* The same of what the report says, too: silent where the report is enough. */
+void verb_complain_reported(const Options *options, const char *text);

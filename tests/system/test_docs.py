@@ -98,8 +98,10 @@ def test_the_synopsis_has_the_options_of_each_verb():
     lines = re.findall(r"^\*quiesce-probe (\w+)\*(.*)$", section("quiesce-probe.1", "SYNOPSIS"),
                        re.MULTILINE)
     guest = re.search(r"^_GUEST_ is (.*)", section("quiesce-probe.1", "SYNOPSIS"), re.MULTILINE)[1]
-    assert {verb: set(re.findall(r"--([a-z-]+)", line.replace("_GUEST_", guest)))
-            for verb, line in lines} == {
+    many = re.search(r"^_GUEST_... is (.*)", section("quiesce-probe.1", "SYNOPSIS"), re.MULTILINE)[1]
+    lines = [(verb, line.replace("_GUEST_...", f"_GUEST_ {many}").replace("_GUEST_", guest))
+             for verb, line in lines]
+    assert {verb: set(re.findall(r"--([a-z-]+)", line)) for verb, line in lines} == {
         verb: {name for _, name in helped_options(PROBE, verb)} - {"help"}
         for verb in helped_verbs()}
 
@@ -263,8 +265,8 @@ def test_the_manual_page_has_the_members_of_every_json_object(tmp_path):
         agent.configure(f"[freeze]\ninclude-mountpoints={filesystems.directory}/*\n")
         agent.start(f"-F{hook}")
 
-        def probe(verb, *options):
-            command = [PROBE, verb, "--json", "--socket", agent.socket_path, *options]
+        def probe(verb, *options, path=agent.socket_path):
+            command = [PROBE, verb, "--json", "--socket", path, *options]
             result = subprocess.run(command, capture_output=True, check=False)
             return json.loads(result.stdout)
 
@@ -278,14 +280,18 @@ def test_the_manual_page_has_the_members_of_every_json_object(tmp_path):
             "snapshot": probe("snapshot", "--to", tmp_path, "--qmp", qmp.path),
             "watch": probe("watch", "--qmp", qmp.path, "--", "sh", "-c", freeze_and_thaw),
             "history": probe("history", "--count=64"), "log": probe("log", "--lines=5"),
-            "refused": probe("freeze", "--mountpoint=/nowhere", "--socket=/nowhere"),
+            "refused": probe("freeze", "--mountpoint=/nowhere", path="/nowhere"),
+            "summary": json.loads(subprocess.run(
+                [PROBE, "ping", "--json", "--socket=/nowhere", "--socket", agent.socket_path],
+                capture_output=True, check=False).stdout.splitlines()[-1]),
         }
-    assert sorted(objects.keys() - {"refused"}) == sorted(helped_verbs())
+    assert sorted(objects.keys() - {"refused", "summary"}) == sorted(helped_verbs())
     assert objects["verify"]["verdict"] == "FROZEN"
     assert objects["watch"]["freezes"][0]["devices"] and objects["watch"]["disks"]
     assert objects["snapshot"]["snapshots"] and objects["snapshot"]["window"]
     assert len(objects["history"]["windows"]) == 4 and len(objects["log"]["lines"]) == 5
     assert "window.hooks[].duration-ms" in members(objects["verify"])
+    assert "summary.outcomes[].outcome" in members(objects["summary"])
     assert members(objects["refused"]) == {"schema", "verb", "guest", "socket", "error"}
     for verb, value in objects.items():
         assert members(value) <= documented_members(), verb
