@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from agent import wait_until
+from agent import TIMEOUT, wait_until
 from filesystems import is_writable
 from test_freeze import agent_fixture, filesystems_fixture, freeze  # noqa: F401 (fixtures)
 from test_freeze_faults import stalling_fixture  # noqa: F401 (fixture)
@@ -20,8 +20,9 @@ MISSING = f"mount -t tmpfs tmpfs {RCU.parent}"
 pytestmark = pytest.mark.skipif(not RCU.exists(), reason=f"this kernel has no {RCU}")
 
 
-def wait_until_rcu_is(value):
-    wait_until(lambda: RCU.read_text(encoding="utf-8").strip() == value, f"{RCU} is {value}")
+def wait_until_rcu_is(value, timeout=TIMEOUT):
+    wait_until(lambda: RCU.read_text(encoding="utf-8").strip() == value, f"{RCU} is {value}",
+               timeout)
 
 
 @pytest.fixture(name="stalled")
@@ -68,7 +69,8 @@ def test_both_killed_at_once_have_rcu_put_back_by_the_next_start(agent, stalled)
 def test_a_thaw_that_ends_the_freeze_puts_rcu_back(agent, stalled):
     with agent.connect() as second:
         second.request("guest-fsfreeze-thaw")
-        wait_until_rcu_is("0")
+        wait_until_rcu_is("0", 5)  # long before the freezer process would be replaced as stuck
+        assert "ended by a thaw command" in agent.host.receive_reply()["error"]["desc"]
     stalled.release()
 
 
