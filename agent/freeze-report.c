@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent/freeze-report.h"
+#include "platform/filesystem-kind.h"
 
 #include <stdatomic.h>
 #include <sys/sysmacros.h>
@@ -76,12 +77,23 @@ static FreezeOutcome outcome_of(const FreezeSlot *slot)
     return (FreezeOutcome)atomic_load(&slot->outcome);
 }
 
-/* What the plan left out, and what turned out not to be freezable or frozen by others. */
-static void write_skipped(JsonWriter *writer, const FreezeWindow *window)
+/* What is no mount point has no type. */
+static bool is_pseudo(const FreezeSkip *skip)
+{
+    return skip->fs_type && filesystem_kind(skip->fs_type) == FILESYSTEM_PSEUDO;
+}
+
+typedef enum { SKIPPED_ALL, SKIPPED_WITH_DATA } SkippedWanted;
+
+/* What the plan left out, and what turned out not to be freezable or frozen by others. Without the
+ * pseudo filesystems, which are many, for what is kept. */
+static void write_skipped(JsonWriter *writer, const FreezeWindow *window, SkippedWanted wanted)
 {
     json_writer_begin_array(writer, "skipped");
     for (unsigned i = 0; i < window->plan->skips->len; i++) {
         const FreezeSkip *skip = g_ptr_array_index(window->plan->skips, i);
+        if (wanted == SKIPPED_WITH_DATA && is_pseudo(skip))
+            continue;
         write_skip(writer, skip->mount_point, skip->fs_type, skip->source, skip->reason);
     }
     for (unsigned i = 0; window->board && i < window->board->n_slots; i++) {
@@ -103,7 +115,7 @@ void freeze_report_write_freeze(JsonWriter *writer, const char *name, const Free
         if (outcome_of(&window->board->slots[i]) == FREEZE_FROZEN)
             write_frozen_slot(writer, window, &window->board->slots[i]);
     json_writer_end_array(writer);
-    write_skipped(writer, window);
+    write_skipped(writer, window, SKIPPED_ALL);
     write_hooks(writer, "hooks", window->freeze_hooks);
     json_writer_end_object(writer);
 }
@@ -210,6 +222,8 @@ void freeze_report_write_record(JsonWriter *writer, const char *name, const Free
     freeze_report_write_moment(writer, "thawed-at-us", window, board ? board->thawed_at : 0);
     json_writer_optional_string(writer, "error", error ? error->message : NULL);
     write_thaw_members(writer, window);
+    if (window->plan)
+        write_skipped(writer, window, SKIPPED_WITH_DATA);
     write_hooks(writer, "freeze-hooks", window->freeze_hooks);
     write_hooks(writer, "thaw-hooks", window->thaw_hooks);
     json_writer_end_object(writer);

@@ -50,8 +50,9 @@ static ObservedFreeze *freeze_read(json_object *object)
     freeze->held_ms = record.held_ms;
     freeze->end = record.end;
     freeze->reason = g_strdup(record.reason);
-    if (guest_window_take_thaw(freeze->window, object))
-        freeze->window->frozen_count = freeze->window->thawed_count;
+    /* A window of the history has the members of both replies. */
+    if (guest_window_take_freeze(freeze->window, object))
+        guest_window_take_thaw(freeze->window, object);
     freeze->hooks.known = json_field_array(object, "freeze-hooks") != NULL;
     count_hooks(&freeze->hooks, json_field_array(object, "freeze-hooks"));
     count_hooks(&freeze->hooks, json_field_array(object, "thaw-hooks"));

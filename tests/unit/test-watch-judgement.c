@@ -158,6 +158,19 @@ START_TEST(a_freeze_that_left_a_filesystem_out_is_unproven)
 }
 END_TEST
 
+START_TEST(what_the_agent_left_out_for_a_reason_does_not_count)
+{
+    g_autoptr(WatchJudgement) judgement =
+        judge((Scene){WATCH_WORD_HISTORY,
+                      history(1, 1100000, 1800,
+                              INTACT ",\"skipped\":[{\"mountpoint\":\"/srv/1\",\"type\":\"ext4\","
+                                     "\"reason\":\"mounted read-only\"}]"),
+                      0, 2, LOG(PAUSED), NULL});
+
+    assert_verdict(judgement, VERDICT_FROZEN, EVIDENCE_FOR, "disk0 stood still");
+}
+END_TEST
+
 START_TEST(a_broken_freeze_is_not_frozen)
 {
     g_autoptr(WatchJudgement) judgement = judge((Scene){
@@ -362,6 +375,7 @@ int main(void)
     tcase_add_test(tests, a_freeze_that_the_history_tells_of_and_the_disks_kept_is_frozen);
     tcase_add_test(tests, a_freeze_during_which_a_disk_wrote_is_not_frozen);
     tcase_add_test(tests, a_freeze_that_left_a_filesystem_out_is_unproven);
+    tcase_add_test(tests, what_the_agent_left_out_for_a_reason_does_not_count);
     tcase_add_test(tests, a_broken_freeze_is_not_frozen);
     tcase_add_test(tests, a_failed_freeze_is_not_frozen);
     tcase_add_test(tests, clocks_too_far_apart_leave_the_counters_silent);
