@@ -6,7 +6,7 @@
 set -eu
 cd "$(dirname "$0")"
 
-packaging/install-packages build test guest
+packaging/install-packages build libvirt test guest
 # Debian's meson, whatever else stands in the PATH (pyenv, pip).
 [ -f build/build.ninja ] || /usr/bin/meson setup build
 /usr/bin/ninja -C build

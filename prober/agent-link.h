@@ -8,8 +8,8 @@
 
 /*
  * The way to one guest's agent, which survives the loss of a connection. How requests travel is
- * the transport's business: a stream (prober/agent-stream.h) or libvirt (prober/libvirt-agent.h).
- * target_agent() (prober/target.h) makes the one that fits.
+ * the transport's business: a stream (prober/agent-stream.h) or libvirt
+ * (prober/libvirt/libvirt-agent.h). target_agent() (prober/target.h) makes the one that fits.
  */
 typedef struct AgentLink AgentLink;
 

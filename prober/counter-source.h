@@ -7,7 +7,7 @@
 
 /*
  * Where samples of a guest's write counters come from: QMP (prober/block-counters.h) or libvirt
- * (prober/libvirt-counters.h). Each makes one of these.
+ * (prober/libvirt/libvirt-counters.h). Each makes one of these.
  */
 typedef struct {
     /* All writable devices now (counter_sample_new()); NULL with an error. */

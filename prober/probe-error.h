@@ -14,4 +14,5 @@ typedef enum {
     PROBE_ERROR_QMP,         /* QEMU's monitor */
     PROBE_ERROR_GUEST,       /* the guest is not in a state that allows this, or answers nonsense */
     PROBE_ERROR_DISK,        /* an image or a disk cannot be read */
+    PROBE_ERROR_LIBVIRT,     /* libvirt, or the way to it */
 } ProbeError;

@@ -2,6 +2,9 @@
 #include "prober/target.h"
 #include "prober/agent-stream.h"
 #include "prober/block-counters.h"
+#include "prober/libvirt/libvirt-agent.h"
+#include "prober/libvirt/libvirt-counters.h"
+#include "prober/libvirt/libvirt-disks.h"
 #include "prober/probe-error.h"
 #include "prober/qmp.h"
 
@@ -15,11 +18,6 @@ static bool check_ways(const TargetOptions *options, GError **error)
     if (options->connect_uri && !options->domain) {
         g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE,
                     "--connect names libvirt's daemon, not a guest: add --domain NAME");
-        return false;
-    }
-    if (options->domain && ways == 1) {
-        g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE,
-                    "--domain: this quiesce-probe cannot talk to libvirt yet");
         return false;
     }
     if (ways == 1)
@@ -126,6 +124,9 @@ void target_free(Target *target)
 
 AgentLink *target_agent(const Target *target, int64_t timeout_ms)
 {
+    if (target->domain)
+        return libvirt_agent_new(target->name, target->words, target->connect_uri, target->domain,
+                                 timeout_ms);
     if (target->vsock_port > 0)
         return agent_stream_new_vsock(target->name, target->words, target->vsock_cid,
                                       target->vsock_port, timeout_ms);
@@ -135,6 +136,11 @@ AgentLink *target_agent(const Target *target, int64_t timeout_ms)
 CounterSource *target_counters(const Target *target, int64_t timeout_ms, int interrupt_fd,
                                const char **remedy, GError **error)
 {
+    if (!target->qmp_path && target->domain) {
+        *remedy = NULL;
+        return libvirt_counters_new(target->connect_uri, target->domain, timeout_ms, interrupt_fd,
+                                    error);
+    }
     if (!target->qmp_path) {
         *remedy = "add --qmp PATH";
         g_set_error(error, PROBE_ERROR, PROBE_ERROR_QMP, "no QMP socket given");
@@ -143,4 +149,25 @@ CounterSource *target_counters(const Target *target, int64_t timeout_ms, int int
     *remedy = "check --qmp PATH; it takes one client at a time";
     Qmp *qmp = qmp_open(target->qmp_path, timeout_ms, interrupt_fd, error);
     return qmp ? block_counters_new(qmp, timeout_ms, error) : NULL;
+}
+
+void target_disk_source_free(TargetDiskSource *source)
+{
+    g_free(source->name);
+    g_free(source->address);
+    g_free(source->format);
+    g_free(source->problem);
+    g_free(source);
+}
+
+GPtrArray *target_disk_sources(const Target *target, int64_t timeout_ms, int interrupt_fd,
+                               GError **error)
+{
+    if (target->domain)
+        return libvirt_disks_list(target->connect_uri, target->domain, timeout_ms, interrupt_fd,
+                                  error);
+    g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE,
+                "where the disks of %s are is not known: only libvirt tells, with --domain",
+                target->name);
+    return NULL;
 }

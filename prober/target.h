@@ -43,6 +43,25 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Target, target_free)
 /* Connects nothing yet, libvirt included. */
 AgentLink *target_agent(const Target *target, int64_t timeout_ms);
 
+/* Where the bytes of one disk of a libvirt domain are, for disk_image_open()
+ * (prober/disk/disk-image.h). */
+typedef struct {
+    char *name;    /* as in the counters: "vda" */
+    char *address; /* NULL: see problem */
+    char *format;  /* what libvirt gives QEMU, and not to be guessed anew; NULL: not said */
+    char *problem; /* why it cannot be read from here; NULL: it can */
+} TargetDiskSource;
+
+void target_disk_source_free(TargetDiskSource *source);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(TargetDiskSource, target_disk_source_free)
+
+/* Of TargetDiskSource: the writable disks of a domain, which need not be running. They are open in
+ * its QEMU if it is: read-only, and sharing (qemu-nbd --read-only, force-share), is the only way.
+ * NULL with an error of libvirt_service_call() (prober/libvirt/libvirt-service.h), or with
+ * PROBE_ERROR_USAGE when the target is no domain. */
+GPtrArray *target_disk_sources(const Target *target, int64_t timeout_ms, int interrupt_fd,
+                               GError **error);
+
 /* The hypervisor's counters: QMP, else libvirt. NULL with an error; *remedy (static) then tells
  * what to add or check. */
 CounterSource *target_counters(const Target *target, int64_t timeout_ms, int interrupt_fd,

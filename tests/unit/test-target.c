@@ -16,6 +16,10 @@ static const struct {
     {{.vsock = "4294967294:4294967294"},
      "vsock 4294967294:4294967294",
      "--vsock 4294967294:4294967294"},
+    {{.domain = "vm 1"}, "vm 1", "--domain 'vm 1'"},
+    {{.domain = "vm1", .connect_uri = "qemu:///system"},
+     "vm1",
+     "--connect 'qemu:///system' --domain 'vm1'"},
 };
 
 START_TEST(a_guest_is_named_and_found_again_by_its_words)

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""quiesce-probe --domain: a guest of a real libvirtd, which holds its agent's socket."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import time
+
+import libvirt_host
+import pytest
+from conftest import BUILD
+from libvirt_host import AGENT_CHANNEL, LibvirtGuest, LibvirtHost
+from waiting import wait_until
+from writers import Writers
+
+FROZEN, COULD_NOT_RUN = 0, 3
+
+pytestmark = [
+    pytest.mark.skipif(libvirt_host.missing() is not None, reason=str(libvirt_host.missing())),
+    pytest.mark.skipif(not (BUILD / "prober/quiesce-probe-libvirt").exists(),
+                       reason="built without libvirt"),
+]
+
+
+@pytest.fixture(name="host", scope="module")
+def libvirt_daemon():
+    with LibvirtHost() as host:
+        yield host
+
+
+@pytest.fixture(name="domain", scope="module", params=["quiesced", "qemu-ga"])
+def guest_of_libvirt(host, request):
+    logs = BUILD / "guest" / "logs" / f"test_libvirt-{request.param}"
+    with LibvirtGuest(host, f"vm-{request.param}", BUILD, request.param, logs) as guest:
+        yield guest
+
+
+def probe_command(host, verb, name, *arguments):
+    return [str(word) for word in (BUILD / "prober/quiesce-probe", verb, "--connect", host.uri,
+                                   "--domain", name, *arguments)]
+
+
+def run_probe(host, verb, name, *arguments, timeout=200):
+    return subprocess.run(probe_command(host, verb, name, *arguments), capture_output=True,
+                          text=True, timeout=timeout, check=False)
+
+
+def state_of(domain):
+    result = run_probe(domain.host, "status", domain.name, "--json")
+    return json.loads(result.stdout).get("state")
+
+
+def stands_still(domain):
+    counts = domain.write_counts()
+    time.sleep(0.5)
+    return domain.write_counts() == counts
+
+
+def children():
+    """Of this machine, the probers' libvirt processes that still run."""
+    found = subprocess.run(["pgrep", "-x", "quiesce-probe-l"], capture_output=True, text=True,
+                           check=False)
+    return set(found.stdout.split())
+
+
+def test_the_agent_answers_by_way_of_libvirt(domain):
+    ping = json.loads(run_probe(domain.host, "ping", domain.name, "--count", 3, "--json").stdout)
+    assert ping["guest"] == domain.name and "socket" not in ping
+    assert ping["agent"]["quiesced"] == (domain.name == "vm-quiesced")
+    assert ping["round-trip"]["samples"] == 3
+    info = json.loads(run_probe(domain.host, "info", domain.name, "--json").stdout)
+    assert {"/srv/ext4", "/srv/xfs", "/srv/btrfs"} <= {
+        filesystem["mountpoint"] for filesystem in info["filesystems"]}
+
+
+@pytest.mark.parametrize("form", ["domuuid", "domid"])
+def test_a_domain_may_be_named_by_uuid_and_number(domain, form):
+    assert run_probe(domain.host, "ping", domain.host.virsh(form, domain.name)).returncode == 0
+
+
+def test_verify_finds_a_busy_domain_frozen_by_libvirts_counters(domain):
+    with Writers(domain) as writers:
+        result = run_probe(domain.host, "verify", domain.name, "--json")
+        assert result.returncode == FROZEN, result.stdout + result.stderr
+        report = json.loads(result.stdout)
+        stances = {piece["source"]: piece["stance"] for piece in report["evidence"]}
+        assert {stances[source] for source in ("claim", "counters", "canary")} == {"for"}
+        assert {device["name"] for device in report["devices"]} == {"vda", "vdb", "vdc"}
+        assert report["window"]["frozen-count"] == report["window"]["thawed-count"] == 4
+        writers.wait_for_progress()
+
+
+def test_freeze_status_and_thaw_do_what_they_say(domain):
+    with Writers(domain) as writers:
+        assert run_probe(domain.host, "freeze", domain.name).returncode == 0
+        assert state_of(domain) == "frozen"
+        assert stands_still(domain)
+        assert run_probe(domain.host, "thaw", domain.name).returncode == 0
+        assert state_of(domain) == "thawed"
+        writers.wait_for_progress()
+
+
+def test_the_agents_own_refusal_is_told_from_trouble_with_libvirt(domain):
+    result = run_probe(domain.host, "freeze", domain.name, "--mountpoint", "/proc", "--json")
+    report = json.loads(result.stdout)
+    assert result.returncode == COULD_NOT_RUN
+    assert state_of(domain) == "thawed"
+    # It was an answer: neither was the guest thawed for safety, nor libvirt named.
+    assert "was thawed" not in result.stderr and "libvirt" not in report["error"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_verify_thaws_and_leaves_no_process(domain, number):
+    before = children()
+    with Writers(domain) as writers:
+        verify = subprocess.Popen(probe_command(domain.host, "verify", domain.name, "--hold", 120),
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                  start_new_session=True)
+        wait_until(lambda: stands_still(domain), "the guest is frozen")
+        # As a terminal does: to the whole group, the libvirt processes included.
+        os.killpg(verify.pid, number)
+        errors = verify.communicate(timeout=60)[1]
+        assert verify.returncode == COULD_NOT_RUN, errors
+        writers.wait_for_progress()
+    wait_until(lambda: children() <= before, "no process is left")
+
+
+def test_a_killed_prober_leaves_no_process(domain):
+    before = children()
+    ping = subprocess.Popen(probe_command(domain.host, "ping", domain.name, "--count", 100000),
+                            stdout=subprocess.DEVNULL)
+    wait_until(lambda: children() - before, "its libvirt process runs")
+    ping.kill()
+    ping.wait()
+    wait_until(lambda: children() <= before, "it has ended, too")
+
+
+def test_a_daemon_that_hangs_costs_its_timeout_and_a_thaw_gets_through_later(domain):
+    daemon = domain.host.daemon_pid()
+    with Writers(domain) as writers:
+        verify = subprocess.Popen(
+            probe_command(domain.host, "verify", domain.name, "--hold", 60, "--timeout", 10),
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: stands_still(domain), "the guest is frozen")
+        os.kill(daemon, signal.SIGSTOP)
+        try:
+            begin = time.monotonic()
+            result = run_probe(domain.host, "ping", domain.name, "--timeout", 2)
+            assert result.returncode == COULD_NOT_RUN and time.monotonic() - begin < 10
+            assert "did not answer" in result.stderr
+            verify.send_signal(signal.SIGINT)
+            wait_until(lambda: "trying again" in verify.stderr.readline(), "a thaw was tried")
+        finally:
+            os.kill(daemon, signal.SIGCONT)
+        verify.communicate(timeout=60)
+        assert state_of(domain) == "thawed"
+        writers.wait_for_progress()
+
+
+def test_an_agent_that_does_not_run_is_named_in_time(domain):
+    name = domain.name.removeprefix("vm-")
+    domain.shell("guest-agent stop")
+    try:
+        begin = time.monotonic()
+        result = run_probe(domain.host, "ping", domain.name, "--timeout", 2)
+        assert result.returncode == COULD_NOT_RUN
+        assert time.monotonic() - begin < 10
+        assert "agent running in the guest?" in result.stderr
+    finally:
+        domain.shell(f"guest-agent start {name}")
+        domain.sync()
+
+
+def test_a_domain_that_is_off_unknown_or_without_a_channel_comes_with_a_remedy(host):
+    with host.idle_domain("off", AGENT_CHANNEL, started=False):
+        assert "start the domain" in run_probe(host, "ping", "off").stderr
+    with host.idle_domain("deaf"):
+        assert "give the domain a channel" in run_probe(host, "ping", "deaf").stderr
+    with host.idle_domain("silent", AGENT_CHANNEL):
+        assert "agent running in the guest?" in run_probe(host, "ping", "silent").stderr
+    unknown = run_probe(host, "ping", "nobody")
+    assert unknown.returncode == COULD_NOT_RUN and "virsh list --all" in unknown.stderr
+
+
+def test_a_daemon_that_does_not_run_is_an_error_with_a_remedy(host):
+    command = shlex.join(probe_command(host, "ping", "vm")).replace("libvirt-sock", "nothing")
+    result = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert result.returncode == COULD_NOT_RUN and "is libvirtd (or virtqemud) running" in result.stderr
