@@ -237,7 +237,23 @@ static gboolean on_deadline(void *user_data)
 
 /* The start. */
 
-static bool fork_program(ChildProcess *child, const char *const *argv)
+/* A pipe takes that much without a reader (pipe(7)). -1 with errno; no input is /dev/null, -1 too.
+ */
+static bool make_input(const char *input, size_t input_bytes, int *input_fd)
+{
+    int ends[2];
+    *input_fd = -1;
+    if (input == NULL)
+        return true;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return false;
+    *input_fd = ends[0];
+    bool written = write(ends[1], input, input_bytes) == (ssize_t)input_bytes;
+    close(ends[1]);
+    return written;
+}
+
+static bool fork_program(ChildProcess *child, const char *const *argv, int input_fd)
 {
     int output[2] = {-1, -1};
     if (pipe2(output, O_CLOEXEC) < 0)
@@ -247,7 +263,7 @@ static bool fork_program(ChildProcess *child, const char *const *argv)
     SpawnOptions options = {
         .argv = argv,
         .environment = environment,
-        .input_fd = -1,
+        .input_fd = input_fd,
         .output_fd = output[1],
         .error_fd = output[1],
     };
@@ -274,6 +290,16 @@ ChildProcess *child_process_start(const char *const *argv, int64_t timeout_ms,
                                   size_t output_max_bytes, ChildProcessDone done, void *user_data,
                                   GError **error)
 {
+    return child_process_start_with_input(argv, NULL, 0, timeout_ms, output_max_bytes, done,
+                                          user_data, error);
+}
+
+ChildProcess *child_process_start_with_input(const char *const *argv, const char *input,
+                                             size_t input_bytes, int64_t timeout_ms,
+                                             size_t output_max_bytes, ChildProcessDone done,
+                                             void *user_data, GError **error)
+{
+    int input_fd;
     g_autoptr(ChildProcess) child = g_new0(ChildProcess, 1);
     child->done = done;
     child->user_data = user_data;
@@ -282,8 +308,10 @@ ChildProcess *child_process_start(const char *const *argv, int64_t timeout_ms,
     child->output = g_string_new(NULL);
     child->output_fd = child->exec_fd = child->pid_fd = -1;
     child->start_time_us = g_get_monotonic_time();
-    if (!fork_program(child, argv)) {
-        int cause = errno;
+    bool forked = make_input(input, input_bytes, &input_fd) && fork_program(child, argv, input_fd);
+    int cause = errno;
+    close_fd(&input_fd);
+    if (!forked) {
         child->pid = 0;
         g_set_error(error, G_SPAWN_ERROR, G_SPAWN_ERROR_FORK, "cannot be run: %s",
                     g_strerror(cause));

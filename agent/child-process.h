@@ -38,6 +38,13 @@ ChildProcess *child_process_start(const char *const *argv, int64_t timeout_ms,
                                   size_t output_max_bytes, ChildProcessDone done, void *user_data,
                                   GError **error);
 
+/* The same with something for its standard input, at most CHILD_PROCESS_INPUT_BYTES. */
+#define CHILD_PROCESS_INPUT_BYTES 4096
+ChildProcess *child_process_start_with_input(const char *const *argv, const char *input,
+                                             size_t input_bytes, int64_t timeout_ms,
+                                             size_t output_max_bytes, ChildProcessDone done,
+                                             void *user_data, GError **error);
+
 /* Kills the group if the program has not ended; done is not called any more. */
 void child_process_free(ChildProcess *child);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChildProcess, child_process_free)

@@ -63,4 +63,6 @@ extern const Command network_commands[];  /* commands/network.c: interfaces, rou
 extern const Command fstrim_commands[];   /* commands/fstrim.c */
 extern const Command power_commands[];    /* commands/power.c: shutdown, suspend-* */
 extern const Command canary_commands[];   /* commands/quiesce-canary.c */
+extern const Command ssh_commands[];      /* commands/ssh.c: authorized keys */
+extern const Command user_commands[];     /* commands/user.c: users, passwords */
 extern const Command quiesce_commands[];  /* commands/quiesce.c: quiesce-* */

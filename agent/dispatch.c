@@ -17,9 +17,10 @@
 #define DELIMITER 0xFF
 
 static const Command *const families[] = {
-    sync_commands, time_commands,    os_commands,      fsinfo_commands, fsfreeze_commands,
-    file_commands, exec_commands,    cpu_commands,     fstrim_commands, power_commands,
-    disk_commands, network_commands, quiesce_commands, canary_commands, NULL,
+    sync_commands,   time_commands,  os_commands,   fsinfo_commands,  fsfreeze_commands,
+    file_commands,   exec_commands,  cpu_commands,  ssh_commands,     user_commands,
+    fstrim_commands, power_commands, disk_commands, network_commands, quiesce_commands,
+    canary_commands, NULL,
 };
 
 struct Dispatch {

@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent/command.h"
-#include "agent/log.h"
+#include "agent/worker-process.h"
 #include "platform/filesystem-list.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glib-unix.h>
 #include <linux/fs.h>
+#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* guest-fstrim: tells the disks what is not in use. A trim of a large disk takes minutes and cannot
  * be interrupted, so a process of its own does it, one at a time. */
-
-#define TOPIC "fstrim"
 
 typedef struct {
     int64_t minimum;
@@ -26,9 +22,8 @@ static const Argument trim_arguments[] = {
     ARGUMENT_END,
 };
 
-/* What the process says of one filesystem. A pipe takes it whole (pipe(7), PIPE_BUF). */
+/* What the process says of one filesystem. */
 typedef struct {
-    unsigned index;
     int error_number;
     uint64_t trimmed_bytes;
     uint64_t minimum_bytes;
@@ -38,8 +33,7 @@ typedef struct {
     Agent *agent;
     CommandCall *call;
     GPtrArray *paths;
-    GArray *results; /* of TrimResult */
-    pid_t pid;
+    uint64_t minimum_bytes;
 } Trim;
 
 /* ---- the process ---- */
@@ -55,19 +49,18 @@ static int trim(const char *path, struct fstrim_range *range)
     return error_number;
 }
 
-static G_NORETURN void trim_all(const GPtrArray *paths, uint64_t minimum_bytes, int results_fd)
+static void trim_all(int result_fd, void *data)
 {
-    prctl(PR_SET_NAME, "quiesced-trim");
-    for (unsigned i = 0; i < paths->len; i++) {
-        struct fstrim_range range = {.len = UINT64_MAX, .minlen = minimum_bytes};
-        TrimResult result = {.index = i};
-        result.error_number = trim(g_ptr_array_index(paths, i), &range);
+    const Trim *wanted = data;
+
+    for (unsigned i = 0; i < wanted->paths->len; i++) {
+        struct fstrim_range range = {.len = UINT64_MAX, .minlen = wanted->minimum_bytes};
+        TrimResult result = {.error_number = trim(g_ptr_array_index(wanted->paths, i), &range)};
         result.trimmed_bytes = range.len;
         result.minimum_bytes = range.minlen;
-        if (write(results_fd, &result, sizeof result) != sizeof result)
-            break; /* nobody is interested any more */
+        if (!worker_process_write(result_fd, &result, sizeof result))
+            return;
     }
-    _exit(0);
 }
 
 /* ---- the agent ---- */
@@ -79,62 +72,56 @@ static char *describe(const TrimResult *result)
     return g_strdup_printf("failed to trim: %s", g_strerror(result->error_number));
 }
 
-static void write_results(const Trim *trim)
+static void write_result(JsonWriter *reply, const char *path, const TrimResult *result)
+{
+    json_writer_begin_object(reply, NULL);
+    json_writer_string(reply, "path", path);
+    if (result->error_number != 0) {
+        g_autofree char *text = describe(result);
+        json_writer_string(reply, "error", text);
+    } else {
+        json_writer_unsigned(reply, "trimmed", result->trimmed_bytes);
+        json_writer_unsigned(reply, "minimum", result->minimum_bytes);
+    }
+    json_writer_end_object(reply);
+}
+
+static void write_results(const Trim *trim, const char *results)
 {
     JsonWriter *reply = command_call_reply(trim->call);
 
     json_writer_begin_object(reply, "return");
     json_writer_begin_array(reply, "paths");
-    for (unsigned i = 0; i < trim->results->len; i++) {
-        const TrimResult *result = &g_array_index(trim->results, TrimResult, i);
-        json_writer_begin_object(reply, NULL);
-        json_writer_string(reply, "path", g_ptr_array_index(trim->paths, result->index));
-        if (result->error_number != 0) {
-            g_autofree char *text = describe(result);
-            json_writer_string(reply, "error", text);
-        } else {
-            json_writer_unsigned(reply, "trimmed", result->trimmed_bytes);
-            json_writer_unsigned(reply, "minimum", result->minimum_bytes);
-        }
-        json_writer_end_object(reply);
+    for (unsigned i = 0; i < trim->paths->len; i++) {
+        TrimResult result;
+        memcpy(&result, results + i * sizeof result, sizeof result);
+        write_result(reply, g_ptr_array_index(trim->paths, i), &result);
     }
     json_writer_end_array(reply);
     json_writer_end_object(reply);
 }
 
-static void finish(Trim *trim)
+static void trim_free(Trim *trim)
 {
-    GError *error = NULL;
-
-    waitpid(trim->pid, NULL, 0); /* its end of the pipe is closed: it has ended */
-    trim->agent->is_trimming = false;
-    if (trim->results->len == trim->paths->len)
-        write_results(trim);
-    else
-        error = g_error_new(G_FILE_ERROR, G_FILE_ERROR_FAILED,
-                            "the process that trims ended at %s, %u of %u filesystems are done",
-                            (const char *)g_ptr_array_index(trim->paths, trim->results->len),
-                            trim->results->len, trim->paths->len);
-    command_call_finish(trim->call, error);
-    g_ptr_array_unref(trim->paths);
-    g_array_unref(trim->results);
+    g_clear_pointer(&trim->paths, g_ptr_array_unref);
     g_free(trim);
 }
 
-static gboolean on_result(int fd, GIOCondition condition, void *user_data)
+static void on_trimmed(const char *results, size_t length, const GError *problem, void *user_data)
 {
     Trim *trim = user_data;
-    TrimResult result;
+    unsigned n_done = (unsigned)(length / sizeof(TrimResult));
+    GError *error = NULL;
 
-    if (read(fd, &result, sizeof result) == sizeof result) {
-        log_debug(TOPIC, "%s: %s", (const char *)g_ptr_array_index(trim->paths, result.index),
-                  result.error_number ? g_strerror(result.error_number) : "done");
-        g_array_append_val(trim->results, result);
-        return G_SOURCE_CONTINUE;
-    }
-    close(fd);
-    finish(trim);
-    return G_SOURCE_REMOVE;
+    trim->agent->is_trimming = false;
+    if (n_done == trim->paths->len)
+        write_results(trim, results);
+    else
+        error = g_error_new(G_FILE_ERROR, G_FILE_ERROR_FAILED, "trimming ended at %s: %s",
+                            (const char *)g_ptr_array_index(trim->paths, n_done),
+                            problem ? problem->message : "its process is gone");
+    command_call_finish(trim->call, error);
+    trim_free(trim);
 }
 
 /* Each filesystem once, by a mount that can be reached. */
@@ -159,28 +146,6 @@ static GPtrArray *paths_to_trim(GError **error)
     return paths;
 }
 
-static bool fork_trim(Trim *trim, uint64_t minimum_bytes, GError **error)
-{
-    int ends[2];
-
-    if (g_unix_open_pipe(ends, FD_CLOEXEC, error)) {
-        trim->pid = fork();
-        if (trim->pid == 0) {
-            close(ends[0]);
-            trim_all(trim->paths, minimum_bytes, ends[1]);
-        }
-        close(ends[1]);
-        if (trim->pid > 0) {
-            g_unix_fd_add(ends[0], G_IO_IN | G_IO_HUP, on_result, trim);
-            return true;
-        }
-        close(ends[0]);
-        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
-                    "cannot fork a process to trim: %s", g_strerror(errno));
-    }
-    return false;
-}
-
 static void start_fstrim(Agent *agent, const void *arguments, CommandCall *call)
 {
     const TrimArguments *wanted = arguments;
@@ -194,16 +159,15 @@ static void start_fstrim(Agent *agent, const void *arguments, CommandCall *call)
     Trim *trim = g_new0(Trim, 1);
     trim->agent = agent;
     trim->call = call;
+    trim->minimum_bytes = (uint64_t)MAX(wanted->minimum, 0);
     trim->paths = paths_to_trim(&error);
-    trim->results = g_array_new(FALSE, FALSE, sizeof(TrimResult));
-    if (trim->paths && fork_trim(trim, (uint64_t)MAX(wanted->minimum, 0), &error)) {
+    if (trim->paths &&
+        worker_process_start("quiesced-trim", trim_all, trim, 0, on_trimmed, trim, &error)) {
         agent->is_trimming = true;
         return;
     }
     command_call_finish(call, error);
-    g_clear_pointer(&trim->paths, g_ptr_array_unref);
-    g_array_unref(trim->results);
-    g_free(trim);
+    trim_free(trim);
 }
 
 const Command fstrim_commands[] = {
