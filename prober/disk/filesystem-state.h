@@ -28,23 +28,36 @@ typedef struct {
     char *uuid;
     char *label;
     DiskState state;
-    bool unmounted;      /* with QUIET: it is known to be a clean unmount, not a freeze */
-    char *because;       /* one sentence with the fields and numbers that decided */
-    char *remedy;        /* with UNKNOWN, where there is one; else NULL */
+    bool unmounted;  /* with QUIET: it is known to be a clean unmount, not a freeze (it may be
+                        mounted again, unchanged since) */
+    bool idle_alike; /* with QUIET: one that is in use, but was left alone for a while (xfs: about
+                        a minute without a change that reached the log; btrfs: without an fsync
+                        since its last commit) looks the same */
+    char *because;   /* one sentence with the fields and numbers that decided */
+    char *remedy;    /* with UNKNOWN, where there is one; else NULL */
     uint64_t generation; /* a number that grows with each commit (btrfs generation, xfs LSN, ext
                             s_wtime); 0: none. Tells two readings of one filesystem apart. */
     GPtrArray *facts;    /* of DiskFact */
 } FilesystemState;
 
+/* Takes because over. */
 FilesystemState *filesystem_state_new(const char *fs_type, DiskState state, char *because);
+/* Takes value over. */
 void filesystem_state_add_fact(FilesystemState *state, const char *name, char *value);
 void filesystem_state_free(FilesystemState *state);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FilesystemState, filesystem_state_free)
+
+/* For readers of superblocks: uuid of 16 bytes; label, of length bytes, ends earlier at a NUL and
+ * may hold anything. NULL for all zeros, and for an empty label. */
+char *filesystem_state_format_uuid(const uint8_t *uuid);
+char *filesystem_state_format_label(const uint8_t *label, size_t length);
 
 /* "quiet", "in use", "unknown" */
 const char *disk_state_name(DiskState state);
 
 /* volumes: of Volume, as volumes_find() returns them. One FilesystemState for each filesystem
  * (a btrfs of several devices once, all its devices looked at), and one of DISK_STATE_UNKNOWN for
- * each opaque volume. Never NULL. */
+ * each opaque volume, for each filesystem of a type that has no reader here, and for each that
+ * libblkid does not recognise although a superblock's magic number is there. Swap, blank and
+ * unrecognised volumes give nothing. Never NULL. */
 GPtrArray *filesystem_states_read(const GPtrArray *volumes);
