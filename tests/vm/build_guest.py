@@ -130,13 +130,14 @@ def guest_files(agents, kernel_folder):
     return files
 
 
-def workshop_files(kernel_folder):
+def workshop_files(kernel_folder, probe):
     files = {}
     add_modules(files, kernel_folder, "order.workshop")
     missing = [name for name in WORKSHOP_PROGRAMS if not Path(name).exists()]
     if missing:
         raise GuestBuildError(f"{', '.join(missing)}: run packaging/install-packages guest")
     add_programs(files, {name[1:]: Path(name) for name in WORKSHOP_PROGRAMS})
+    add_programs(files, {"usr/bin/quiesce-probe": probe})
     files.update({merged(name): Path(name) for name in WORKSHOP_LIBRARIES})
     return files
 
@@ -179,11 +180,11 @@ def build_initramfs(output, agents, kernel_folder):
     return target
 
 
-def build_workshop(output, initramfs, kernel_folder):
+def build_workshop(output, initramfs, kernel_folder, probe):
     """The initramfs with a second archive behind it, which the kernel unpacks over the first."""
     target = output / "workshop.cpio"
     stamp = output / "workshop.stamp"
-    files = workshop_files(kernel_folder)
+    files = workshop_files(kernel_folder, probe)
     value = digest(initramfs, *files.values(), Path(__file__), HERE / "cpio.py")
     if not up_to_date(stamp, value):
         stamp.unlink(missing_ok=True)
@@ -245,7 +246,8 @@ def build(build_folder, workshop=False):
     kernel_folder = build_kernel(output)
     initramfs = build_initramfs(output, agents, kernel_folder)
     if workshop:
-        initramfs = build_workshop(output, initramfs, kernel_folder)
+        probe = Path(build_folder) / "prober" / "quiesce-probe"
+        initramfs = build_workshop(output, initramfs, kernel_folder, probe)
     return GuestImage(
         kernel_folder / "vmlinux", initramfs, build_disks(output), [*agents, "none"]
     )
