@@ -141,7 +141,8 @@ CounterWatch *activity_log_cut(const ActivityLog *log, const ActivityWindow *win
             if (cell)
                 counter_sample_add(sample, column->name, cell->writes, cell->bytes);
         }
-        counter_watch_add(watch, phase_of(log, s, window), sample);
+        counter_watch_add_at(watch, phase_of(log, s, window), sample,
+                             moment_at(log, s)->answered_us);
     }
     return watch;
 }

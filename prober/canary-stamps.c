@@ -114,6 +114,25 @@ static unsigned surely_during(const GArray *stamps, const CanaryMoments *moments
     return fewest > 0 ? fewest - 1 : 0;
 }
 
+static GArray *moments_on_host(const GArray *stamps, int64_t host_offset_us)
+{
+    GArray *moments = g_array_new(FALSE, FALSE, sizeof(int64_t));
+    double apart_s =
+        (at(stamps, stamps->len - 1)->done_s - at(stamps, 0)->done_s) / CANARY_STAMPS_MAX_MOMENTS;
+    double next_s = 0;
+
+    for (unsigned i = 0; i < stamps->len && moments->len < CANARY_STAMPS_MAX_MOMENTS; i++) {
+        double done_s = at(stamps, i)->done_s;
+        int64_t moment_us =
+            (int64_t)(MIN(done_s, CANARY_MAX_UPTIME_S) * G_USEC_PER_SEC) + host_offset_us;
+        if (done_s < next_s)
+            continue;
+        g_array_append_val(moments, moment_us);
+        next_s = done_s + apart_s;
+    }
+    return moments;
+}
+
 CanaryRecord *canary_stamps_read(const char *mount_point, const char *output,
                                  const CanaryMoments *moments)
 {
@@ -134,6 +153,8 @@ CanaryRecord *canary_stamps_read(const char *mount_point, const char *output,
     const Stamp *next = at(stamps, gap + 1);
     double late_ms = MIN((last->done_s - last->begun_s) * 1000, hold_ms / 4);
 
+    if (moments->on_host)
+        record->written_at_us = moments_on_host(stamps, moments->host_offset_us);
     record->longest_gap_ms = (next->done_s - last->done_s) * 1000;
     record->needed_gap_ms = MAX(evidence_canary_needed_gap_ms(hold_ms) - MAX(late_ms, 0), 1);
     record->writes_before = count_done_between(stamps, -G_MAXDOUBLE, moments->before_s);

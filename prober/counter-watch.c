@@ -26,6 +26,7 @@ static void device_free(gpointer data)
     DeviceActivity *device = data;
 
     g_free(device->name);
+    write_series_free(device->series);
     g_free(device);
 }
 
@@ -53,21 +54,31 @@ static DeviceActivity *find(const CounterWatch *watch, const char *name)
     return NULL;
 }
 
-static void add_interval(PhaseActivity *activity, const DeviceActivity *last,
-                         const DeviceCounters *now)
+static void add_interval(DeviceActivity *device, CounterPhase phase, const DeviceCounters *now,
+                         int64_t at_us)
 {
-    bool backwards = now->writes < last->last_writes || now->bytes < last->last_bytes;
-    uint64_t writes = backwards ? 1 : now->writes - last->last_writes;
-    uint64_t bytes = backwards ? 0 : now->bytes - last->last_bytes;
+    PhaseActivity *activity = &device->phases[phase];
+    bool backwards = now->writes < device->last_writes || now->bytes < device->last_bytes;
+    uint64_t writes = backwards ? 1 : now->writes - device->last_writes;
+    uint64_t bytes = backwards ? 0 : now->bytes - device->last_bytes;
+    WriteInterval interval = {device->last_at_us, at_us, writes, phase};
 
     activity->intervals++;
     if (writes > 0 || bytes > 0)
         activity->moved++;
     activity->writes += writes;
     activity->bytes += bytes;
+    if (device->last_at_us > 0 && at_us > device->last_at_us)
+        write_series_add(device->series, &interval);
 }
 
 void counter_watch_add(CounterWatch *watch, CounterPhase phase, const GArray *sample)
+{
+    counter_watch_add_at(watch, phase, sample, 0);
+}
+
+void counter_watch_add_at(CounterWatch *watch, CounterPhase phase, const GArray *sample,
+                          int64_t at_us)
 {
     watch->samples++;
     for (unsigned i = 0; i < sample->len; i++) {
@@ -75,15 +86,17 @@ void counter_watch_add(CounterWatch *watch, CounterPhase phase, const GArray *sa
         DeviceActivity *device = find(watch, now->name);
 
         if (device) {
-            add_interval(&device->phases[phase], device, now);
+            add_interval(device, phase, now, at_us);
         } else {
             if (watch->devices->len == COUNTER_WATCH_MAX_DEVICES)
                 continue;
             device = g_new0(DeviceActivity, 1);
             device->name = g_strdup(now->name);
+            device->series = write_series_new();
             g_ptr_array_add(watch->devices, device);
         }
         device->last_writes = now->writes;
         device->last_bytes = now->bytes;
+        device->last_at_us = at_us;
     }
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "prober/write-series.h"
+
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,6 +45,8 @@ typedef struct {
     char *name;
     uint64_t last_writes;
     uint64_t last_bytes;
+    int64_t last_at_us;  /* 0: not told */
+    WriteSeries *series; /* empty when no times were told */
     PhaseActivity phases[COUNTER_PHASES];
 } DeviceActivity;
 
@@ -59,3 +63,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CounterWatch, counter_watch_free)
  * its starting point; counters that went backwards (a device unplugged and plugged again) count as
  * one write. */
 void counter_watch_add(CounterWatch *watch, CounterPhase phase, const GArray *sample);
+/* The same with the time (host's monotonic clock) at which the sample had arrived, for the devices'
+ * series. */
+void counter_watch_add_at(CounterWatch *watch, CounterPhase phase, const GArray *sample,
+                          int64_t at_us);

@@ -64,6 +64,8 @@ struct ExecCanaries {
     GPtrArray *writers;
     double before_s;
     double after_s;
+    int64_t least_offset_us; /* between these lies the host's clock minus the guest's */
+    int64_t most_offset_us;
     bool stopped;
 };
 
@@ -115,6 +117,8 @@ ExecCanaries *exec_canaries_start(AgentLink *link, const char *const *mount_poin
 
     canaries->link = link;
     canaries->timeout_ms = timeout_ms;
+    canaries->least_offset_us = G_MININT64;
+    canaries->most_offset_us = G_MAXINT64;
     canaries->writers = g_ptr_array_new_with_free_func(writer_free);
     for (; *mount_points; mount_points++) {
         if (!start_writer(canaries, *mount_points, lifetime, error)) {
@@ -145,12 +149,26 @@ static bool run_script(ExecCanaries *canaries, const char *script, GuestExecResu
                           result, error);
 }
 
+static int64_t uptime_us(double uptime_s)
+{
+    return (int64_t)(CLAMP(uptime_s, 0, CANARY_MAX_UPTIME_S) * G_USEC_PER_SEC);
+}
+
+/* The guest's clock was read no earlier than the call began and no later than it ended. */
+static void note_offset(ExecCanaries *canaries, int64_t least_us, int64_t most_us)
+{
+    canaries->least_offset_us = MAX(canaries->least_offset_us, least_us);
+    canaries->most_offset_us = MIN(canaries->most_offset_us, most_us);
+}
+
 static bool read_clocks(ExecCanaries *canaries, double *first_s, double *last_s, GError **error)
 {
     g_auto(GuestExecResult) result = {0};
 
+    int64_t begin_us = g_get_monotonic_time();
     if (!run_script(canaries, mark_script, &result, error))
         return false;
+    int64_t end_us = g_get_monotonic_time();
     g_auto(GStrv) lines = g_strsplit(result.output, "\n", 3);
     if (g_strv_length(lines) < 2) {
         g_set_error(error, PROBE_ERROR, PROBE_ERROR_GUEST, "cannot read the guest's clock: %s",
@@ -159,6 +177,7 @@ static bool read_clocks(ExecCanaries *canaries, double *first_s, double *last_s,
     }
     *first_s = g_ascii_strtod(lines[0], NULL);
     *last_s = g_ascii_strtod(lines[1], NULL);
+    note_offset(canaries, begin_us - uptime_us(*first_s), end_us - uptime_us(*last_s));
     return true;
 }
 
@@ -200,7 +219,13 @@ static bool says_read_only(const GuestExecResult *result)
 
 static CanaryRecord *collect_writer(ExecCanaries *canaries, const Writer *writer, double hold_s)
 {
-    CanaryMoments moments = {canaries->before_s, canaries->after_s, hold_s};
+    CanaryMoments moments = {
+        .before_s = canaries->before_s,
+        .after_s = canaries->after_s,
+        .hold_s = hold_s,
+        .on_host = canaries->least_offset_us <= canaries->most_offset_us,
+        .host_offset_us = canaries->least_offset_us / 2 + canaries->most_offset_us / 2,
+    };
     g_auto(GuestExecResult) result = {0};
     g_autoptr(GError) problem = NULL;
 

@@ -45,9 +45,12 @@ bool guest_freeze_freeze(AgentLink *link, const AgentProfile *profile, const Fre
     int64_t begin_us = g_get_monotonic_time();
     json_object *reply = agent_link_call_within(link, command, arguments, timeout_ms, &problem);
 
-    window->freeze_us = g_get_monotonic_time() - begin_us;
+    int64_t end_us = g_get_monotonic_time();
+    window->freeze_us = end_us - begin_us;
     json_object_put(arguments);
     bool understood = !problem && guest_window_take_freeze(window, reply);
+    if (understood)
+        window->frozen_at_us = end_us;
     json_object_put(reply);
     /* A command that is not there, or forbidden, says nothing about the guest. */
     if (g_error_matches(problem, CLIENT_ERROR, CLIENT_ERROR_REPLY))

@@ -14,6 +14,7 @@ void canary_record_free(CanaryRecord *record)
 {
     g_free(record->mount_point);
     g_free(record->error_text);
+    g_clear_pointer(&record->written_at_us, g_array_unref);
     g_free(record);
 }
 
@@ -133,6 +134,8 @@ static CanaryRecord *canary_read(json_object *object, const char *mount_point)
     complete = json_field_integer(object, "writes-during", &record->writes_during) && complete;
     complete = json_field_integer(object, "writes-after", &record->writes_after) && complete;
     complete = json_field_number(object, "longest-gap-ms", &record->longest_gap_ms) && complete;
+    json_field_integer(object, "gap-start-at-us", &record->gap_start_at_us);
+    json_field_integer(object, "gap-end-at-us", &record->gap_end_at_us);
     if (error_text)
         record->error_text = g_strdup(error_text);
     else if (!complete)
@@ -195,6 +198,7 @@ bool guest_window_take_freeze(GuestWindow *window, json_object *reply)
         WindowFilesystem *filesystem = filesystem_for(window, element);
         json_field_number(element, "presync-ms", &filesystem->presync_ms);
         json_field_number(element, "freeze-ms", &filesystem->freeze_ms);
+        json_field_integer(element, "frozen-at-us", &filesystem->frozen_at_us);
     }
     take_skips(window->skips, reply, "skipped");
     take_hooks(window, reply, "freeze");
@@ -212,6 +216,8 @@ static void take_thawed_filesystem(GuestWindow *window, json_object *element)
     filesystem->error_text = g_strdup(json_field_string(element, "error"));
     json_field_number(element, "held-ms", &filesystem->held_ms);
     json_field_number(element, "thaw-ms", &filesystem->thaw_ms);
+    json_field_integer(element, "frozen-at-us", &filesystem->frozen_at_us);
+    json_field_integer(element, "thawed-at-us", &filesystem->thawed_at_us);
     if (canary) {
         g_clear_pointer(&filesystem->canary, canary_record_free);
         filesystem->canary = canary_read(canary, filesystem->mount_point);

@@ -21,8 +21,12 @@ typedef struct {
     int64_t writes_before;
     int64_t writes_during; /* completed while frozen; a lower bound from guest-exec writers */
     int64_t writes_after;
-    double longest_gap_ms; /* between two completed writes */
-    double needed_gap_ms;  /* a gap this long covers the hold; 0: take the hold itself */
+    double longest_gap_ms;   /* between two completed writes */
+    double needed_gap_ms;    /* a gap this long covers the hold; 0: take the hold itself */
+    int64_t gap_start_at_us; /* of the longest one; the guest's clock, 0: not told */
+    int64_t gap_end_at_us;
+    GArray *written_at_us; /* of int64_t, the host's monotonic clock: some moments, in order, at
+                              which writes were completed; NULL: not known */
     bool read_only;   /* nothing could be written here at any time: proves nothing either way */
     char *error_text; /* why there are no (complete) numbers; NULL when there are */
 } CanaryRecord;
@@ -44,6 +48,8 @@ typedef struct {
     double freeze_ms;
     double held_ms;
     double thaw_ms;
+    int64_t frozen_at_us; /* the guest's clock; 0: not told */
+    int64_t thawed_at_us;
     CanaryRecord *canary; /* NULL when no writer ran here */
 } WindowFilesystem;
 
@@ -70,6 +76,7 @@ typedef struct {
     int64_t hold_timeout_ms; /* negative: not told */
     char *freeze_error;      /* the agent's own error, NULL when there was none */
     int64_t freeze_us;       /* from request to reply */
+    int64_t frozen_at_us;    /* when the reply came, by the host's monotonic clock; 0: never */
 
     unsigned frozen_answers; /* how often the status read "frozen" during the hold */
     char *other_answer;      /* the first status during the hold that read otherwise */

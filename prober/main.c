@@ -19,12 +19,16 @@ static const Verb verbs[] = {
     {"history", "the last freezes: who, when, intact or broken", OPTIONS_WINDOWS, verb_history},
     {"log", "the last lines of quiesced's log", OPTIONS_LINES, verb_log},
     {"verify", "freeze, find out whether that is true, thaw",
-     OPTIONS_QMP | OPTIONS_MOUNT_POINTS | OPTIONS_HOLD | OPTIONS_CANARY | OPTIONS_MANY,
+     OPTIONS_QMP | OPTIONS_MOUNT_POINTS | OPTIONS_HOLD | OPTIONS_CANARY | OPTIONS_OUTPUTS |
+         OPTIONS_REPEAT | OPTIONS_MANY,
      verb_verify},
+    {"report", "the same, written to a page for people",
+     OPTIONS_QMP | OPTIONS_MOUNT_POINTS | OPTIONS_HOLD | OPTIONS_CANARY | OPTIONS_PAGE,
+     verb_report},
     {"watch", "find out whether somebody else freezes, perhaps a command",
-     OPTIONS_QMP | OPTIONS_WATCH, verb_watch},
+     OPTIONS_QMP | OPTIONS_WATCH | OPTIONS_OUTPUTS, verb_watch},
     {"snapshot", "freeze, take a snapshot of all disks, thaw, judge it",
-     OPTIONS_QMP | OPTIONS_TO | OPTIONS_CANARY, verb_snapshot},
+     OPTIONS_QMP | OPTIONS_TO | OPTIONS_CANARY | OPTIONS_OUTPUTS, verb_snapshot},
 };
 
 static void print_usage(FILE *stream)

@@ -11,6 +11,7 @@
 #define DEFAULT_TIMEOUT_S 10.0
 #define DEFAULT_HOLD_S 2.0
 #define DEFAULT_INTERVAL_S 0.1
+#define DEFAULT_PAUSE_S 1.0
 #define MIN_INTERVAL_S 0.01
 #define MAX_INTERVAL_S 10.0
 #define COUNT_UNSET G_MININT
@@ -34,6 +35,11 @@ typedef struct {
     double duration_s;
     int count;
     char *to_folder;
+    char *html_path;
+    char *prometheus_path;
+    gboolean nagios;
+    int repeat;
+    double pause_s;
     char **command;
     char **mount_points;
     gboolean no_canary;
@@ -49,6 +55,8 @@ static void raw_options_clear(RawOptions *raw)
     g_strfreev(raw->domains);
     g_strfreev(raw->qmps);
     g_free(raw->to_folder);
+    g_free(raw->html_path);
+    g_free(raw->prometheus_path);
     g_strfreev(raw->command);
     g_strfreev(raw->mount_points);
 }
@@ -74,6 +82,28 @@ static bool read_command(const char *const *arguments, OptionsWanted wanted, cha
     }
     g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE, "there is no command after '--'");
     return false;
+}
+
+/* words: the program's name and what is left over after the options. */
+static bool read_page(RawOptions *raw, OptionsWanted wanted, char **words, GError **error)
+{
+    unsigned left = g_strv_length(words);
+    unsigned expected = wanted & OPTIONS_PAGE ? 2 : 1;
+
+    if (left > expected) {
+        g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE, "unexpected argument '%s'",
+                    words[expected]);
+        return false;
+    }
+    if (!(wanted & OPTIONS_PAGE))
+        return true;
+    if (left < expected) {
+        g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE,
+                    "no page given: add the FILE to write it to");
+        return false;
+    }
+    raw->html_path = g_strdup(words[1]);
+    return true;
 }
 
 static bool parse_raw(RawOptions *raw, const char *verb, const char *summary, OptionsWanted wanted,
@@ -128,13 +158,31 @@ static bool parse_raw(RawOptions *raw, const char *verb, const char *summary, Op
          {"count", 'n', 0, G_OPTION_ARG_INT, &raw->count, "Only the last N freezes", "N"}},
         {OPTIONS_LINES,
          {"lines", 'n', 0, G_OPTION_ARG_INT, &raw->count, "Number of lines (100)", "N"}},
+        {OPTIONS_OUTPUTS,
+         {"html", 0, 0, G_OPTION_ARG_FILENAME, &raw->html_path,
+          "Write a page for people, too: verdict, timeline, log", "FILE"}},
+        {OPTIONS_OUTPUTS | OPTIONS_PAGE,
+         {"prometheus", 0, 0, G_OPTION_ARG_FILENAME, &raw->prometheus_path,
+          "Write metrics for node_exporter's textfile collector", "FILE"}},
+        {OPTIONS_OUTPUTS,
+         {"nagios", 0, 0, G_OPTION_ARG_NONE, &raw->nagios,
+          "One line and the exit statuses of a monitoring plugin", NULL}},
+        {OPTIONS_REPEAT,
+         {"repeat", 0, 0, G_OPTION_ARG_INT, &raw->repeat,
+          "Do it so many times; the worst verdict counts", "N"}},
+        {OPTIONS_REPEAT,
+         {"pause", 0, 0, G_OPTION_ARG_DOUBLE, &raw->pause_s,
+          "Between two of them, the guest runs for this long (1)", "SECONDS"}},
         {0,
          {"timeout", 't', 0, G_OPTION_ARG_DOUBLE, &raw->timeout_s,
           "Limit for each call (10; a freeze 150, a thaw 60)", "SECONDS"}},
         {0, {"json", 'j', 0, G_OPTION_ARG_NONE, &raw->json, "JSON instead of a table", NULL}},
     };
-    g_autofree char *usage = g_strdup_printf(
-        "%s- %s", wanted & OPTIONS_WATCH ? "[-- COMMAND [ARGUMENT...]] " : "", summary);
+    g_autofree char *usage = g_strdup_printf("%s- %s",
+                                             wanted & OPTIONS_WATCH  ? "[-- COMMAND [ARGUMENT...]] "
+                                             : wanted & OPTIONS_PAGE ? "FILE "
+                                                                     : "",
+                                             summary);
     g_autoptr(GOptionContext) context = g_option_context_new(usage);
     g_autoptr(GPtrArray) words = g_ptr_array_new_with_free_func(g_free);
 
@@ -152,11 +200,7 @@ static bool parse_raw(RawOptions *raw, const char *verb, const char *summary, Op
     g_auto(GStrv) left = g_strdupv((char **)words->pdata);
     if (!g_option_context_parse_strv(context, &left, error))
         return false;
-    if (left[0] && left[1]) {
-        g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE, "unexpected argument '%s'", left[1]);
-        return false;
-    }
-    return true;
+    return read_page(raw, wanted, left, error);
 }
 
 static bool check_seconds(const char *option, double seconds, GError **error)
@@ -197,6 +241,36 @@ static bool check_guests(const RawOptions *raw, const char *verb, OptionsWanted 
     return false;
 }
 
+/* These speak of one guest, or would mix the words of many. */
+static bool check_single(const RawOptions *raw, const GPtrArray *targets, GError **error)
+{
+    const char *option = raw->html_path         ? "--html"
+                         : raw->prometheus_path ? "--prometheus"
+                         : raw->nagios          ? "--nagios"
+                         : raw->repeat != 1     ? "--repeat"
+                                                : NULL;
+
+    if (!option || (targets->len == 1 && !raw->patterns))
+        return true;
+    g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE,
+                "%s is of one guest: call the program once for each", option);
+    return false;
+}
+
+static bool check_repeat(const RawOptions *raw, GError **error)
+{
+    if (raw->nagios && raw->json) {
+        g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE,
+                    "--nagios and --json both want standard output: leave out one");
+        return false;
+    }
+    if (raw->repeat >= 1 && raw->repeat <= OPTIONS_MAX_REPEAT)
+        return check_seconds("--pause", raw->pause_s, error);
+    g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE, "--repeat must be from 1 to %d",
+                OPTIONS_MAX_REPEAT);
+    return false;
+}
+
 static bool check_watch(const RawOptions *raw, GError **error)
 {
     if (raw->interval_s >= MIN_INTERVAL_S && raw->interval_s <= MAX_INTERVAL_S)
@@ -226,7 +300,8 @@ static bool check_raw(const RawOptions *raw, OptionsWanted wanted, GError **erro
         return false;
     }
     return (raw->timeout_s == UNSET || check_seconds("--timeout", raw->timeout_s, error)) &&
-           check_seconds("--hold", raw->hold_s, error) && check_watch(raw, error);
+           check_seconds("--hold", raw->hold_s, error) && check_watch(raw, error) &&
+           check_repeat(raw, error);
 }
 
 Options *options_parse(const char *verb, const char *summary, OptionsWanted wanted,
@@ -235,6 +310,8 @@ Options *options_parse(const char *verb, const char *summary, OptionsWanted want
     g_auto(RawOptions) raw = {.timeout_s = UNSET,
                               .hold_s = DEFAULT_HOLD_S,
                               .interval_s = DEFAULT_INTERVAL_S,
+                              .repeat = 1,
+                              .pause_s = DEFAULT_PAUSE_S,
                               .duration_s = UNSET,
                               .count = COUNT_UNSET,
                               .parallel = DEFAULT_PARALLEL};
@@ -244,7 +321,7 @@ Options *options_parse(const char *verb, const char *summary, OptionsWanted want
         return NULL;
     g_autoptr(GPtrArray) targets = make_targets(&raw, error);
     if (!targets || !check_guests(&raw, verb, wanted, targets, error) ||
-        !check_raw(&raw, wanted, error))
+        !check_single(&raw, targets, error) || !check_raw(&raw, wanted, error))
         return NULL;
 
     bool own_timeout = raw.timeout_s != UNSET;
@@ -264,6 +341,11 @@ Options *options_parse(const char *verb, const char *summary, OptionsWanted want
         options->duration_us = MAX((int64_t)(raw.duration_s * G_USEC_PER_SEC), 1);
     options->command = g_steal_pointer(&raw.command);
     options->to_folder = g_steal_pointer(&raw.to_folder);
+    options->html_path = g_steal_pointer(&raw.html_path);
+    options->prometheus_path = g_steal_pointer(&raw.prometheus_path);
+    options->nagios = raw.nagios;
+    options->repeat = (unsigned)raw.repeat;
+    options->pause_us = (int64_t)(raw.pause_s * G_USEC_PER_SEC);
     options->count = raw.count == COUNT_UNSET ? 0 : (unsigned)raw.count;
     options->no_canary = raw.no_canary;
     options->json = raw.json;
@@ -276,5 +358,7 @@ void options_free(Options *options)
     g_strfreev(options->mount_points);
     g_strfreev(options->command);
     g_free(options->to_folder);
+    g_free(options->html_path);
+    g_free(options->prometheus_path);
     g_free(options);
 }

@@ -25,6 +25,11 @@ typedef struct {
     int64_t duration_us; /* watch: for how long; 0: until a signal */
     char **command;      /* watch: what to run meanwhile; NULL: nothing */
     char *to_folder;     /* snapshot: where the new images go */
+    char *html_path;     /* the page to write; NULL: none */
+    char *prometheus_path; /* the metrics to write; NULL: none */
+    bool nagios;           /* one line instead of tables, and the exit statuses of a plugin */
+    unsigned repeat;       /* verify: how often, 1 or more */
+    int64_t pause_us;      /* verify: between two of them */
     bool no_canary;
     bool json;
 } Options;
@@ -32,6 +37,7 @@ typedef struct {
 #define OPTIONS_MAX_COUNT 100000
 /* Three descriptors each: stays below 1024 of them, the usual limit. */
 #define OPTIONS_MAX_PARALLEL 256
+#define OPTIONS_MAX_REPEAT 1000
 
 typedef enum {
     OPTIONS_QMP = 1 << 0,
@@ -41,9 +47,12 @@ typedef enum {
     OPTIONS_COUNT = 1 << 4, /* these three set count */
     OPTIONS_WINDOWS = 1 << 5,
     OPTIONS_LINES = 1 << 6,
-    OPTIONS_MANY = 1 << 12, /* several guests in one call */
-    OPTIONS_WATCH = 1 << 7, /* --interval, --duration, and a command after "--" */
-    OPTIONS_TO = 1 << 8,    /* --to, which is required */
+    OPTIONS_MANY = 1 << 12,   /* several guests in one call */
+    OPTIONS_WATCH = 1 << 7,   /* --interval, --duration, and a command after "--" */
+    OPTIONS_TO = 1 << 8,      /* --to, which is required */
+    OPTIONS_OUTPUTS = 1 << 9, /* --html, --prometheus, --nagios */
+    OPTIONS_REPEAT = 1 << 10, /* --repeat, --pause */
+    OPTIONS_PAGE = 1 << 11,   /* html_path is the verb's argument, which is required */
 } OptionsWanted;
 
 /* arguments: what follows the verb, NULL-terminated. Errors are PROBE_ERROR_USAGE. --help prints

@@ -177,15 +177,21 @@ static void write_canaries(JsonWriter *writer, const GPtrArray *records)
     json_writer_end_array(writer);
 }
 
-void render_json_verify(JsonWriter *writer, const VerifyReport *report)
+void render_json_verdict(JsonWriter *writer, const VerifyReport *report)
 {
-    if (report->profile)
-        render_json_agent(writer, report->profile);
     json_writer_string(writer, "verdict", report->judged ? verdict_name(report->verdict) : NULL);
     json_writer_string(writer, "consistency",
                        report->judged ? consistency_name(report->consistency) : NULL);
     json_writer_optional_string(writer, "error", report->failure);
     json_writer_boolean(writer, "guest-may-be-frozen", report->unthawed);
+}
+
+void render_json_verify(JsonWriter *writer, const VerifyReport *report)
+{
+    if (report->profile)
+        render_json_agent(writer, report->profile);
+    json_writer_integer(writer, "began-at-us", report->began_at_us);
+    render_json_verdict(writer, report);
     render_json_evidence(writer, report->evidence);
     render_json_window(writer, report->window);
     if (report->watch)

@@ -26,4 +26,6 @@ void render_json_window(JsonWriter *writer, const GuestWindow *window);
 /* The members "evidence" and "devices", which several verbs have. */
 void render_json_evidence(JsonWriter *writer, const GPtrArray *evidence);
 void render_json_devices(JsonWriter *writer, const CounterWatch *watch);
+/* The verdict and what goes with it alone. */
+void render_json_verdict(JsonWriter *writer, const VerifyReport *report);
 void render_json_verify(JsonWriter *writer, const VerifyReport *report);

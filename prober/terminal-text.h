@@ -18,6 +18,18 @@
  * g_free(). */
 char *terminal_text_escape(const char *text);
 
+/* How many columns the stream's terminal has; 0 where it is none: programs and files get whole
+ * lines. */
+unsigned terminal_text_width(FILE *stream);
+
+/* The text, visible characters only, with its words on lines of at most width characters, the
+ * second and later ones indented. A word that fits on no line is broken. width 0: one line. Free
+ * with g_free(). */
+char *terminal_text_wrap(const char *text, unsigned width, unsigned indent);
+/* The text in at most width (5 or more) characters, with "..." for what is left out of its middle.
+ * Free with g_free(). */
+char *terminal_text_shorten(const char *text, unsigned width);
+
 typedef enum { TERMINAL_PLAIN, TERMINAL_GOOD, TERMINAL_BAD, TERMINAL_DOUBT } TerminalTone;
 
 /* Whether colours belong on this stream: it is a terminal that knows them and the user has not set

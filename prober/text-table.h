@@ -31,4 +31,18 @@ void text_table_cell_duration(TextTable *table, double duration_ms);
 /* Complete rows so far. */
 unsigned text_table_rows(const TextTable *table);
 
+/* Says below the table that there are so many rows more; 0: nothing. */
+void text_table_leave_out(TextTable *table, unsigned rows);
+unsigned text_table_left_out(const TextTable *table);
+
+/* What is in it, for another form of output; all of it is borrowed. */
+unsigned text_table_columns(const TextTable *table);
+const char *text_table_heading(const TextTable *table, unsigned column);
+bool text_table_is_right_aligned(const TextTable *table, unsigned column);
+bool text_table_is_empty(const TextTable *table, unsigned column);
+const char *text_table_text(const TextTable *table, unsigned row, unsigned column);
+TerminalTone text_table_tone(const TextTable *table, unsigned row, unsigned column);
+
+/* On a terminal that is too narrow, long cells lose their middle and the last column goes on below;
+ * elsewhere every row is one whole line. */
 void text_table_print(const TextTable *table, FILE *stream, bool colour);

@@ -26,6 +26,7 @@ int verb_thaw(const Options *options, Interrupt *interrupt);
 int verb_history(const Options *options, Interrupt *interrupt);
 int verb_log(const Options *options, Interrupt *interrupt);
 int verb_verify(const Options *options, Interrupt *interrupt);
+int verb_report(const Options *options, Interrupt *interrupt);
 int verb_watch(const Options *options, Interrupt *interrupt);
 int verb_snapshot(const Options *options, Interrupt *interrupt);
 

@@ -6,7 +6,9 @@
 #include "prober/exec-canary.h"
 #include "prober/guest-filesystems.h"
 #include "prober/guest-freeze.h"
+#include "prober/json-field.h"
 #include "prober/probe-error.h"
+#include "prober/report-page.h"
 
 #include <string.h>
 
@@ -161,7 +163,7 @@ static bool sample(Verify *verify, CounterPhase phase, GError **error)
     g_autoptr(GArray) now = counter_source_sample(
         verify->counters, MIN(verify->options->timeout_ms, SAMPLE_TIMEOUT_MS), &problem);
     if (now) {
-        counter_watch_add(verify->report->watch, phase, now);
+        counter_watch_add_at(verify->report->watch, phase, now, g_get_monotonic_time());
         return true;
     }
     if (interrupt_check(verify->interrupt, error))
@@ -353,6 +355,25 @@ static void judge(Verify *verify)
     report->judged = !report->failure || report->verdict == VERDICT_NOT_FROZEN;
 }
 
+/* What the page shows of the agent's log; an agent without one, or trouble, leaves it out. */
+static void fetch_log(Verify *verify)
+{
+    VerifyReport *report = verify->report;
+
+    if (!verify->options->html_path || !report->profile ||
+        !agent_profile_offers(report->profile, "quiesce-log"))
+        return;
+    json_object *arguments = json_object_new_object();
+    json_object_object_add(arguments, "lines", json_object_new_int(REPORT_PAGE_LOG_LINES));
+    json_object *reply = agent_link_call(verify->link, "quiesce-log", arguments, NULL);
+    json_object *lines = json_field_array(reply, "lines");
+    for (size_t i = 0; i < json_field_length(lines, REPORT_PAGE_LOG_LINES); i++)
+        g_ptr_array_add(report->log,
+                        g_strdup(json_object_get_string(json_object_array_get_idx(lines, i))));
+    json_object_put(reply);
+    json_object_put(arguments);
+}
+
 /* ---- all of it ---- */
 
 static bool prepare(Verify *verify, GError **error)
@@ -431,10 +452,13 @@ VerifyReport *verify_run(const Options *options, AgentLink *link, Interrupt *int
         .options = options, .link = link, .interrupt = interrupt, .progress = progress};
     g_autoptr(GError) problem = NULL;
     VerifyReport *report = g_new0(VerifyReport, 1);
+    int64_t begin_us = g_get_monotonic_time();
 
     report->window = guest_window_new();
     report->canaries = g_ptr_array_new_with_free_func((GDestroyNotify)canary_record_free);
     report->evidence = g_ptr_array_new_with_free_func((GDestroyNotify)evidence_free);
+    report->log = g_ptr_array_new_with_free_func(g_free);
+    report->began_at_us = g_get_real_time();
     verify.report = report;
     if (prepare(&verify, &problem)) {
         run_window(&verify);
@@ -443,6 +467,9 @@ VerifyReport *verify_run(const Options *options, AgentLink *link, Interrupt *int
         stop_writers(&verify);
     }
     progress_clear(progress);
+    if (!report->failure)
+        fetch_log(&verify);
+    report->took_us = g_get_monotonic_time() - begin_us;
     verify_clear(&verify);
     return report;
 }
@@ -455,6 +482,7 @@ void verify_report_free(VerifyReport *report)
     guest_window_free(report->window);
     g_ptr_array_unref(report->canaries);
     g_ptr_array_unref(report->evidence);
+    g_ptr_array_unref(report->log);
     g_free(report->failure);
     g_free(report);
 }
@@ -464,4 +492,25 @@ int verify_report_exit_status(const VerifyReport *report)
     if (report->unthawed || !report->judged)
         return 3;
     return verdict_exit_status(report->verdict);
+}
+
+ProbeResult verify_report_result(const VerifyReport *report, const char *guest_name)
+{
+    return (ProbeResult){
+        .verb = "verify",
+        .guest = guest_name,
+        .began_at_us = report->began_at_us,
+        .took_us = report->took_us,
+        .profile = report->profile,
+        .judged = report->judged,
+        .verdict = report->verdict,
+        .consistency = report->consistency,
+        .failure = report->failure,
+        .unthawed = report->unthawed,
+        .evidence = report->evidence,
+        .window = report->window,
+        .watch = report->watch,
+        .canaries = report->canaries,
+        .log = report->log,
+    };
 }

@@ -8,6 +8,7 @@
 #include "prober/guest-window.h"
 #include "prober/interrupt.h"
 #include "prober/options.h"
+#include "prober/probe-result.h"
 #include "prober/progress.h"
 #include "prober/verdict.h"
 
@@ -30,6 +31,10 @@ typedef struct {
     Consistency consistency;
     char *failure; /* what went wrong on the way; NULL: nothing */
     bool unthawed; /* the guest may still be frozen */
+
+    int64_t began_at_us; /* microseconds since 1970 */
+    int64_t took_us;
+    GPtrArray *log; /* of char *: the end of the agent's log, when a page is wanted; may be empty */
 } VerifyReport;
 
 /* Never fails: what goes wrong is in the report. progress may be NULL. */
@@ -40,3 +45,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VerifyReport, verify_report_free)
 
 /* 0 FROZEN, 1 NOT FROZEN, 2 UNPROVEN, 3 could not run (or could not thaw). */
 int verify_report_exit_status(const VerifyReport *report);
+
+/* For the renderers; borrows from the report and the guest's name. */
+ProbeResult verify_report_result(const VerifyReport *report, const char *guest_name);

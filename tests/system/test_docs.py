@@ -13,6 +13,7 @@ import pytest
 from agent import BUILD, QUIESCED, Agent, CommandError
 from fake_agent import FakeQmp
 from filesystems import Filesystems, run
+from probe_schema import assert_follows_schema
 
 ROOT = Path(__file__).resolve().parents[2]
 PROBE = BUILD / "prober" / "quiesce-probe"
@@ -279,6 +280,7 @@ def test_the_manual_page_has_the_members_of_every_json_object(tmp_path):
             "verify": probe("verify", "--hold=0.3", *one),
             "snapshot": probe("snapshot", "--to", tmp_path, "--qmp", qmp.path),
             "watch": probe("watch", "--qmp", qmp.path, "--", "sh", "-c", freeze_and_thaw),
+            "report": probe("report", str(tmp_path / "page.html"), "--hold=0.3", *one),
             "history": probe("history", "--count=64"), "log": probe("log", "--lines=5"),
             "refused": probe("freeze", "--mountpoint=/nowhere", path="/nowhere"),
             "summary": json.loads(subprocess.run(
@@ -289,12 +291,13 @@ def test_the_manual_page_has_the_members_of_every_json_object(tmp_path):
     assert objects["verify"]["verdict"] == "FROZEN"
     assert objects["watch"]["freezes"][0]["devices"] and objects["watch"]["disks"]
     assert objects["snapshot"]["snapshots"] and objects["snapshot"]["window"]
-    assert len(objects["history"]["windows"]) == 4 and len(objects["log"]["lines"]) == 5
+    assert len(objects["history"]["windows"]) == 5 and len(objects["log"]["lines"]) == 5
     assert "window.hooks[].duration-ms" in members(objects["verify"])
     assert "summary.outcomes[].outcome" in members(objects["summary"])
     assert members(objects["refused"]) == {"schema", "verb", "guest", "socket", "error"}
     for verb, value in objects.items():
         assert members(value) <= documented_members(), verb
+        assert_follows_schema(value)
 
 
 def names_of_tests():
