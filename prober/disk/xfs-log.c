@@ -162,6 +162,17 @@ static bool judge_record(const XfsLog *log, const Found *found, XfsLogReading *r
     return true;
 }
 
+/* The tail is the oldest change that is not written back or, when there is none, the record before
+ * the one that names it. So where one record alone lies between tail and head, and the last one
+ * turns out to hold the superblock only, the last one came from a freeze (or an idle minute), which
+ * had written everything back: Linux logs the superblock once more when it does not count the log
+ * as in need of being covered (fs/xfs/xfs_log.c, xlog_assign_tail_lsn and xfs_log_cover). */
+static bool may_be_written_back(const XfsLog *log, const XfsLogReading *reading, const Found *found)
+{
+    return reading->state == XFS_LOG_DIRTY && found->header.lsn == reading->tail_lsn &&
+           next_lsn(log, found) == reading->head_lsn;
+}
+
 /* Ends at the first record that decides. */
 static bool walk_from_tail(const XfsLog *log, XfsLogReading *reading, GError **error)
 {
@@ -173,7 +184,9 @@ static bool walk_from_tail(const XfsLog *log, XfsLogReading *reading, GError **e
             return fail(error, "the log holds more changes of the superblock than were looked at");
         if (!read_header(log, lsn, &found, error) || !judge_record(log, &found, reading, error))
             return false;
-        if (reading->state != XFS_LOG_COVERED)
+        if (may_be_written_back(log, reading, &found))
+            g_clear_pointer(&reading->what, g_free);
+        else if (reading->state != XFS_LOG_COVERED)
             return true;
         lsn = next_lsn(log, &found);
     } while (found.header.lsn < reading->head_lsn);
