@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "prober/snapshot.h"
-#include "prober/block-counters.h"
 #include "prober/evidence-canary.h"
 #include "prober/evidence-claim.h"
 #include "prober/evidence-counters.h"
@@ -21,8 +20,7 @@ typedef struct {
     Progress *progress;
     SnapshotReport *report;
     AgentLink *link;
-    Qmp *qmp;               /* NULL: not connected */
-    GHashTable *unwritable; /* devices that do not count */
+    SnapshotTaker *taker; /* NULL: not connected */
     CounterWatch *counters;
     GuestFilesystems *guest; /* NULL: the guest does not tell */
     int64_t frozen_at_us;
@@ -80,30 +78,23 @@ static bool look_at_disks(Snapshot *snapshot, GError **error)
 {
     const Options *options = snapshot->options;
     char *folder = find_folder(options->to_folder, error);
-    bool ready = false;
 
     if (!folder)
         return false;
-    snapshot->qmp = qmp_open(options->target->qmp_path, options->timeout_ms,
-                             interrupt_fd(snapshot->interrupt), error);
-    json_object *reply =
-        snapshot->qmp ? qmp_call(snapshot->qmp, "query-block", NULL, options->timeout_ms, error)
-                      : NULL;
-    if (reply) {
-        snapshot->unwritable = block_counters_find_unwritable(reply);
-        snapshot->counters = counter_watch_new();
-        snapshot->report->disks = block_snapshot_plan(reply, folder, error);
-        ready = snapshot->report->disks &&
-                block_snapshot_check_folder(snapshot->report->disks, folder, error);
-    }
-    json_object_put(reply);
+    snapshot->taker = target_snapshots(options->target, options->timeout_ms,
+                                       interrupt_fd(snapshot->interrupt), error);
+    if (snapshot->taker)
+        snapshot->report->disks = snapshot_taker_plan(snapshot->taker, folder, error);
+    bool ready = snapshot->report->disks &&
+                 snapshot_disks_check_folder(snapshot->report->disks, folder, error);
+    snapshot->counters = counter_watch_new();
     free(folder);
     return ready;
 }
 
 static bool check_options(const Options *options, GError **error)
 {
-    if (options->target->qmp_path)
+    if (options->target->qmp_path || options->target->domain)
         return true;
     g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE,
                 "no QMP socket given, through which the snapshot would be taken: add --qmp PATH");
@@ -114,15 +105,11 @@ static bool check_options(const Options *options, GError **error)
 
 static bool sample(Snapshot *snapshot, CounterPhase phase, GError **error)
 {
-    json_object *reply =
-        qmp_call(snapshot->qmp, "query-blockstats", NULL, snapshot->options->timeout_ms, error);
+    g_autoptr(GArray) now = snapshot_taker_sample(snapshot->taker, error);
 
-    if (!reply)
-        return false;
-    g_autoptr(GArray) now = block_counters_read(reply, snapshot->unwritable);
-    counter_watch_add(snapshot->counters, phase, now);
-    json_object_put(reply);
-    return true;
+    if (now)
+        counter_watch_add(snapshot->counters, phase, now);
+    return now != NULL;
 }
 
 static bool freeze(Snapshot *snapshot, GError **error)
@@ -153,13 +140,12 @@ static bool take(Snapshot *snapshot, GError **error)
 
     if (interrupt_check(snapshot->interrupt, error))
         return false;
-    qmp_set_interrupt_fd(snapshot->qmp, -1);
+    snapshot_taker_set_interrupt_fd(snapshot->taker, -1);
     int64_t begin_us = g_get_monotonic_time();
-    BlockSnapshotOutcome outcome =
-        block_snapshot_take(snapshot->qmp, report->disks, snapshot->options->timeout_ms, error);
+    SnapshotOutcome outcome = snapshot_taker_take(snapshot->taker, report->disks, error);
     report->transaction_us = g_get_monotonic_time() - begin_us;
-    report->taken = outcome == BLOCK_SNAPSHOT_TAKEN;
-    report->unsure = outcome == BLOCK_SNAPSHOT_UNKNOWN;
+    report->taken = outcome == SNAPSHOT_TAKEN;
+    report->unsure = outcome == SNAPSHOT_UNKNOWN;
     return report->taken;
 }
 
@@ -205,11 +191,10 @@ static void clean_up(Snapshot *snapshot)
 
     if (report->unsure) {
         fail(report, "the new images were left where they are, for the guest may run on them: see "
-                     "QMP's query-block");
+                     "QMP's query-block, or virsh domblklist");
         return;
     }
-    unsigned left =
-        block_snapshot_clean_up(snapshot->qmp, report->disks, snapshot->options->timeout_ms);
+    unsigned left = snapshot_taker_clean_up(snapshot->taker, report->disks);
     fail(report, left == 0 ? "no snapshot was taken, and nothing was left behind"
                            : "no snapshot was taken, but new images were left behind");
 }
@@ -321,8 +306,7 @@ static bool prepare(Snapshot *snapshot, GError **error)
 static void snapshot_clear(Snapshot *snapshot)
 {
     agent_link_free(snapshot->link);
-    g_clear_pointer(&snapshot->qmp, qmp_free);
-    g_clear_pointer(&snapshot->unwritable, g_hash_table_unref);
+    g_clear_pointer(&snapshot->taker, snapshot_taker_free);
     g_clear_pointer(&snapshot->counters, counter_watch_free);
     g_clear_pointer(&snapshot->guest, guest_filesystems_free);
 }

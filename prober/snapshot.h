@@ -2,11 +2,11 @@
 #pragma once
 
 #include "prober/agent-profile.h"
-#include "prober/block-snapshot.h"
 #include "prober/guest-window.h"
 #include "prober/interrupt.h"
 #include "prober/options.h"
 #include "prober/progress.h"
+#include "prober/snapshot-taker.h"
 #include "prober/verdict.h"
 
 #include <glib.h>

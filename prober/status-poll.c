@@ -13,6 +13,7 @@
 struct StatusPoll {
     AgentLink *link;
     const AgentProfile *profile;
+    bool shared;
     int stop_fd;
     GThread *thread;
     GMutex lock; /* of what follows */
@@ -33,7 +34,8 @@ static bool ask(StatusPoll *poll_)
     g_autofree char *state = guest_freeze_status(poll_->link, poll_->profile, NULL);
 
     answer.answered_us = g_get_monotonic_time();
-    agent_link_disconnect(poll_->link);
+    if (!poll_->shared)
+        agent_link_disconnect(poll_->link);
     if (!state)
         return false;
     answer.frozen = strcmp(state, "thawed") != 0;
@@ -54,12 +56,13 @@ static gpointer run(gpointer data)
     return NULL;
 }
 
-StatusPoll *status_poll_start(AgentLink *link, const AgentProfile *profile)
+StatusPoll *status_poll_start(AgentLink *link, const AgentProfile *profile, bool shared)
 {
     StatusPoll *poll_ = g_new0(StatusPoll, 1);
 
     poll_->link = link;
     poll_->profile = profile;
+    poll_->shared = shared;
     poll_->stop_fd = eventfd(0, EFD_CLOEXEC);
     poll_->answers = g_array_new(FALSE, FALSE, sizeof(StatusAnswer));
     g_mutex_init(&poll_->lock);

@@ -25,8 +25,9 @@ typedef struct {
 
 #define STATUS_POLL_MAX_ANSWERS 100000
 
-/* link is taken over, and used from the thread; profile is borrowed and not changed meanwhile. */
-StatusPoll *status_poll_start(AgentLink *link, const AgentProfile *profile);
+/* link is taken over, and used from the thread; profile is borrowed and not changed meanwhile.
+ * shared: others get at the agent beside us, so that the connection can be kept. */
+StatusPoll *status_poll_start(AgentLink *link, const AgentProfile *profile, bool shared);
 
 /* Whether the last answer was "frozen"; at any time. */
 bool status_poll_is_frozen(StatusPoll *poll);

@@ -2,9 +2,11 @@
 #include "prober/target.h"
 #include "prober/agent-stream.h"
 #include "prober/block-counters.h"
+#include "prober/block-snapshot.h"
 #include "prober/libvirt/libvirt-agent.h"
 #include "prober/libvirt/libvirt-counters.h"
 #include "prober/libvirt/libvirt-disks.h"
+#include "prober/libvirt/libvirt-snapshot.h"
 #include "prober/probe-error.h"
 #include "prober/qmp.h"
 
@@ -170,4 +172,14 @@ GPtrArray *target_disk_sources(const Target *target, int64_t timeout_ms, int int
                 "where the disks of %s are is not known: only libvirt tells, with --domain",
                 target->name);
     return NULL;
+}
+
+SnapshotTaker *target_snapshots(const Target *target, int64_t timeout_ms, int interrupt_fd,
+                                GError **error)
+{
+    if (!target->qmp_path)
+        return libvirt_snapshot_new(target->connect_uri, target->domain, timeout_ms, interrupt_fd,
+                                    error);
+    Qmp *qmp = qmp_open(target->qmp_path, timeout_ms, interrupt_fd, error);
+    return qmp ? block_snapshot_new(qmp, timeout_ms) : NULL;
 }

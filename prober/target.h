@@ -3,6 +3,7 @@
 
 #include "prober/agent-link.h"
 #include "prober/counter-source.h"
+#include "prober/snapshot-taker.h"
 
 #include <glib.h>
 #include <stdint.h>
@@ -66,3 +67,7 @@ GPtrArray *target_disk_sources(const Target *target, int64_t timeout_ms, int int
  * what to add or check. */
 CounterSource *target_counters(const Target *target, int64_t timeout_ms, int interrupt_fd,
                                const char **remedy, GError **error);
+
+/* Who takes snapshots of its disks: QMP, else libvirt. NULL with an error. */
+SnapshotTaker *target_snapshots(const Target *target, int64_t timeout_ms, int interrupt_fd,
+                                GError **error);

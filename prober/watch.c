@@ -252,7 +252,7 @@ static void start_polling(Watch *watch)
         return;
     AgentLink *link =
         target_agent(options->target, shared ? POLL_TIMEOUT_LIBVIRT_MS : POLL_TIMEOUT_MS);
-    watch->poll = status_poll_start(link, watch->report->profile);
+    watch->poll = status_poll_start(link, watch->report->profile, shared);
 }
 
 static bool watch_guest(Watch *watch, GError **error)

@@ -242,3 +242,20 @@ GPtrArray *domain_session_disks(DomainSession *session, GError **error)
                     problem->message);
     return disks;
 }
+
+gboolean domain_session_snapshot(DomainSession *session, const char *xml, GError **error)
+{
+    if (!domain_session_open(session, error))
+        return FALSE;
+    virDomainSnapshotPtr snapshot = virDomainSnapshotCreateXML(
+        session->domain, xml,
+        VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY | VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC |
+            VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA);
+    if (snapshot) {
+        virDomainSnapshotFree(snapshot);
+        return TRUE;
+    }
+    set_trouble(session, error);
+    drop_when_lost(session);
+    return FALSE;
+}

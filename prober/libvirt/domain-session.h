@@ -49,3 +49,7 @@ GPtrArray *domain_session_block_stats(DomainSession *session, GError **error);
 
 /* Of DomainDisk (domain-disks.h). */
 GPtrArray *domain_session_disks(DomainSession *session, GError **error);
+
+/* virDomainSnapshotCreateXML: external, of disks alone, all or none, and without a record of it in
+ * libvirt. */
+gboolean domain_session_snapshot(DomainSession *session, const char *xml, GError **error);

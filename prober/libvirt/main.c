@@ -11,6 +11,7 @@
  *   open   {}                              -> {}
  *   agent  {command, request, timeout-s}   -> {"answer": {"return": ...}}, or the agent's error
  *   stats  {}                              -> {"stats": [{name, writes, bytes}]}
+ *   snapshot {xml}                         -> {}
  *   disks  {}                              -> {"disks": [{name, format, address, problem,
  * writable}]} What goes wrong with libvirt is no error of the protocol, but {"trouble": TEXT}.
  */
@@ -103,6 +104,14 @@ static bool serve_disks(DomainSession *session, json_object *arguments, JsonWrit
     return true;
 }
 
+static bool serve_snapshot(DomainSession *session, json_object *arguments, JsonWriter *writer,
+                           GError **error)
+{
+    const char *xml = json_field_string(arguments, "xml");
+
+    return xml && domain_session_snapshot(session, xml, error);
+}
+
 static const struct {
     const char *command;
     Serve serve;
@@ -111,6 +120,7 @@ static const struct {
     {"agent", serve_agent},
     {"stats", serve_stats},
     {"disks", serve_disks},
+    {"snapshot", serve_snapshot},
 };
 
 static Serve find_command(const char *name)
