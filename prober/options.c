@@ -27,6 +27,7 @@ typedef struct {
     char **vsocks;
     char *connect_uri;
     char **domains;
+    gboolean all_domains;
     char **qmps;
     int parallel;
     double timeout_s;
@@ -129,6 +130,9 @@ static bool parse_raw(RawOptions *raw, const char *verb, const char *summary, Op
          {"sockets", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &raw->patterns,
           "All guests whose agent's socket is called so", "PATTERN"}},
         {OPTIONS_MANY,
+         {"all", 'a', 0, G_OPTION_ARG_NONE, &raw->all_domains,
+          "All domains that run at libvirt's daemon", NULL}},
+        {OPTIONS_MANY,
          {"parallel", 0, 0, G_OPTION_ARG_INT, &raw->parallel,
           "Guests at a time; each guest option may be repeated (32)", "N"}},
         {OPTIONS_QMP,
@@ -219,6 +223,7 @@ static GPtrArray *make_targets(const RawOptions *raw, GError **error)
         .patterns = (const char *const *)raw->patterns,
         .vsocks = (const char *const *)raw->vsocks,
         .connect_uri = raw->connect_uri,
+        .all_domains = raw->all_domains,
         .domains = (const char *const *)raw->domains,
         .qmps = (const char *const *)raw->qmps,
     };
@@ -326,7 +331,7 @@ Options *options_parse(const char *verb, const char *summary, OptionsWanted want
 
     bool own_timeout = raw.timeout_s != UNSET;
     Options *options = g_new0(Options, 1);
-    options->many = targets->len > 1 || raw.patterns;
+    options->many = targets->len > 1 || raw.patterns || raw.all_domains;
     options->target = g_ptr_array_index(targets, 0);
     options->targets = g_steal_pointer(&targets);
     options->parallel = (unsigned)raw.parallel;

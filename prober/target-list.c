@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "prober/target-list.h"
+#include "prober/libvirt/libvirt-domains.h"
 #include "prober/probe-error.h"
 
 #include <glob.h>
@@ -95,6 +96,11 @@ static bool check_qmps(const TargetListOptions *options, GError **error)
     unsigned patterns = count(options->patterns);
     unsigned qmps = count(options->qmps);
 
+    if (qmps > 0 && options->all_domains) {
+        g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE,
+                    "with --all, libvirt gives the write counters: leave out --qmp");
+        return false;
+    }
     if (qmps == 0 || qmps == named + patterns)
         return true;
     if (named + patterns == 0)
@@ -104,6 +110,25 @@ static bool check_qmps(const TargetListOptions *options, GError **error)
         "there are %u guests and %u QMP sockets: give one --qmp for each --socket, --sockets, "
         "--vsock and --domain, or none",
         named + patterns, qmps);
+    return false;
+}
+
+/* How long to wait for libvirt's list; each guest has its own timeouts. */
+#define LIST_TIMEOUT_MS 10000
+
+static bool add_all_domains(GPtrArray *list, const char *uri, GError **error)
+{
+    g_auto(GStrv) names = libvirt_domains_list(uri, LIST_TIMEOUT_MS, error);
+
+    for (char **name = names; name && *name; name++) {
+        const TargetOptions one = {.domain = *name, .connect_uri = uri};
+        if (!add(list, &one, error))
+            return false;
+    }
+    if (!names || *names)
+        return names != NULL;
+    g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE,
+                "--all: no domain runs at this libvirt; --connect URI names another one");
     return false;
 }
 
@@ -145,7 +170,10 @@ GPtrArray *target_list_new(const TargetListOptions *options, GError **error)
                                    .qmp_path = qmp ? *qmp++ : NULL};
         good = add(list, &one, error);
     }
-    if (good && (list->len == 0 || (domains == 0 && options->connect_uri))) {
+    if (good && options->all_domains)
+        good = add_all_domains(list, options->connect_uri, error);
+    if (good &&
+        (list->len == 0 || (domains == 0 && !options->all_domains && options->connect_uri))) {
         /* The error of a command line without a guest. */
         const TargetOptions nobody = {.connect_uri = options->connect_uri};
         good = add(list, &nobody, error);

@@ -4,6 +4,7 @@
 #include "prober/target.h"
 
 #include <glib.h>
+#include <stdbool.h>
 
 /* The guests that a command line names. */
 typedef struct {
@@ -14,12 +15,14 @@ typedef struct {
     const char *const
         *qmps; /* one for each of the guests, in the order above; or of the patterns */
     const char *connect_uri;
+    bool all_domains; /* that run now, besides */
 } TargetListOptions;
 
 /*
  * Of Target, each guest once, in the order of the members above; never empty. A pattern stands for
  * the unix sockets that match it, sorted; its QMP socket is the path in which the '*' is what the
- * pattern's '*' stands for. Errors are PROBE_ERROR_USAGE.
+ * pattern's '*' stands for. Errors are PROBE_ERROR_USAGE; with all_domains, for which libvirt is
+ * asked, those of libvirt_domains_list() (prober/libvirt/libvirt-domains.h), too.
  */
 GPtrArray *target_list_new(const TargetListOptions *options, GError **error);
 

@@ -22,6 +22,10 @@ static bool check_ways(const TargetOptions *options, GError **error)
                     "--connect names libvirt's daemon, not a guest: add --domain NAME");
         return false;
     }
+    if (options->domain && *options->domain == '\0') {
+        g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE, "--domain must not be empty");
+        return false;
+    }
     if (ways == 1)
         return true;
     if (ways == 0)

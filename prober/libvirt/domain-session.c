@@ -50,8 +50,8 @@ static void set_trouble(const DomainSession *session, GError **error)
             remedy = remedies[i].remedy;
     }
     g_set_error(error, DOMAIN_SESSION_ERROR, DOMAIN_SESSION_ERROR_TROUBLE,
-                "libvirt%s%s, domain %s: %s%s%s", session->uri ? " at " : "",
-                session->uri ? session->uri : "", session->name,
+                "libvirt%s%s%s%s: %s%s%s", session->uri ? " at " : "",
+                session->uri ? session->uri : "", *session->name ? ", domain " : "", session->name,
                 problem && problem->message ? problem->message : "it does not say what is wrong",
                 remedy ? "; " : "", remedy ? remedy : "");
 }
@@ -109,8 +109,11 @@ gboolean domain_session_open(DomainSession *session, GError **error)
 {
     if (session->domain)
         return TRUE;
-    session->connection = virConnectOpen(session->uri);
+    if (!session->connection)
+        session->connection = virConnectOpen(session->uri);
     if (session->connection) {
+        if (*session->name == '\0')
+            return TRUE;
         session->domain = find_domain(session->connection, session->name);
         if (session->domain)
             return TRUE;
@@ -158,6 +161,35 @@ char *domain_session_agent(DomainSession *session, const char *command, const ch
                         unknown ? DOMAIN_SESSION_ERROR_NOT_FOUND : DOMAIN_SESSION_ERROR_REFUSED,
                         refusal);
     return NULL;
+}
+
+static int compare_names(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+char **domain_session_list(DomainSession *session, GError **error)
+{
+    virDomainPtr *domains = NULL;
+
+    if (!domain_session_open(session, error))
+        return NULL;
+    int count =
+        virConnectListAllDomains(session->connection, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+    if (count < 0) {
+        set_trouble(session, error);
+        drop_when_lost(session);
+        return NULL;
+    }
+    GPtrArray *names = g_ptr_array_new();
+    for (int i = 0; i < count; i++) {
+        g_ptr_array_add(names, g_strdup(virDomainGetName(domains[i])));
+        virDomainFree(domains[i]);
+    }
+    free(domains);
+    g_ptr_array_sort(names, compare_names);
+    g_ptr_array_add(names, NULL);
+    return (char **)g_ptr_array_free(names, FALSE);
 }
 
 static void block_stats_free(gpointer data)

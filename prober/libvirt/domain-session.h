@@ -26,7 +26,8 @@ DomainSession *domain_session_new(const char *uri, const char *domain);
 void domain_session_free(DomainSession *session);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DomainSession, domain_session_free)
 
-/* Connects, and finds the domain. */
+/* Connects, and finds the domain; with an empty name, for domain_session_list() alone, no domain.
+ */
 gboolean domain_session_open(DomainSession *session, GError **error);
 
 /*
@@ -37,6 +38,9 @@ gboolean domain_session_open(DomainSession *session, GError **error);
  */
 char *domain_session_agent(DomainSession *session, const char *command, const char *request,
                            int timeout_s, GError **error);
+
+/* The names of the domains that run, sorted, NULL-terminated. */
+char **domain_session_list(DomainSession *session, GError **error);
 
 typedef struct {
     char *name; /* as in DomainDisk */

@@ -12,8 +12,8 @@
  */
 typedef struct LibvirtService LibvirtService;
 
-/* uri: NULL is libvirt's default. Starts nothing yet. connect_timeout_ms bounds the way to the
- * domain, once per child. */
+/* domain: empty for "list" alone. uri: NULL is libvirt's default. Starts nothing yet.
+ * connect_timeout_ms bounds the way to the domain, once per child. */
 LibvirtService *libvirt_service_new(const char *uri, const char *domain,
                                     int64_t connect_timeout_ms);
 void libvirt_service_free(LibvirtService *service);

@@ -8,12 +8,14 @@
  *
  * Standard input is a socket. Requests and replies have the shape of the guest agent protocol, so
  * that protocol/client.h is the other side:
- *   open   {}                              -> {}
- *   agent  {command, request, timeout-s}   -> {"answer": {"return": ...}}, or the agent's error
- *   stats  {}                              -> {"stats": [{name, writes, bytes}]}
- *   snapshot {xml}                         -> {}
- *   disks  {}                              -> {"disks": [{name, format, address, problem,
- * writable}]} What goes wrong with libvirt is no error of the protocol, but {"trouble": TEXT}.
+ *   open {} -> {}
+ *   agent {command, request, timeout-s} -> {"answer": {"return": ...}}, or the agent's error
+ *   stats {} -> {"stats": [{name, writes, bytes}]}
+ *   snapshot {xml} -> {}
+ *   disks {} -> {"disks": [{name, format, address, problem, writable}]}
+ *   list {} -> {"domains": [NAME]}, with an empty DOMAIN
+ *
+ * What goes wrong with libvirt is no error of the protocol, but {"trouble": TEXT}.
  */
 #include "prober/json-field.h"
 #include "prober/libvirt/domain-disks.h"
@@ -112,15 +114,26 @@ static bool serve_snapshot(DomainSession *session, json_object *arguments, JsonW
     return xml && domain_session_snapshot(session, xml, error);
 }
 
+static bool serve_list(DomainSession *session, json_object *arguments, JsonWriter *writer,
+                       GError **error)
+{
+    g_auto(GStrv) names = domain_session_list(session, error);
+
+    if (!names)
+        return false;
+    json_writer_begin_array(writer, "domains");
+    for (char **name = names; *name; name++)
+        json_writer_string(writer, NULL, *name);
+    json_writer_end_array(writer);
+    return true;
+}
+
 static const struct {
     const char *command;
     Serve serve;
 } commands[] = {
-    {"open", serve_open},
-    {"agent", serve_agent},
-    {"stats", serve_stats},
-    {"disks", serve_disks},
-    {"snapshot", serve_snapshot},
+    {"open", serve_open},   {"agent", serve_agent},       {"stats", serve_stats},
+    {"disks", serve_disks}, {"snapshot", serve_snapshot}, {"list", serve_list},
 };
 
 static Serve find_command(const char *name)

@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
@@ -122,12 +121,13 @@ class LibvirtHost:
     def idle_domain(self, name, *devices, started=True):
         """A domain that boots nothing."""
         self.define(domain_xml(name, 32, "", devices))
-        if started:
-            self.virsh("start", name)
-        yield name
-        if started:
-            self.virsh("destroy", name)
-        self.virsh("undefine", name)
+        try:
+            if started:
+                self.virsh("start", name)
+            yield name
+        finally:
+            self.run("destroy", name)
+            self.run("undefine", name)
 
 
 def domain_xml(name, memory_mib, boot, devices):
@@ -197,8 +197,3 @@ class LibvirtGuest(Guest):
         fields = dict(line.strip().split("=", 1) for line in stats.splitlines() if "=" in line)
         return {fields[f"block.{n}.name"]: int(fields[f"block.{n}.wr.reqs"])
                 for n in range(int(fields["block.count"]))}
-
-    def seconds_until(self, condition, what, timeout=60):
-        begin = time.monotonic()
-        wait_until(condition, what, timeout)
-        return time.monotonic() - begin

@@ -184,6 +184,25 @@ def test_a_domain_that_is_off_unknown_or_without_a_channel_comes_with_a_remedy(h
     assert unknown.returncode == COULD_NOT_RUN and "virsh list --all" in unknown.stderr
 
 
+def run_all(host, verb):
+    command = [BUILD / "prober/quiesce-probe", verb, "--connect", host.uri, "--all", "--json"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    *guests, last = map(json.loads, result.stdout.splitlines())
+    assert last["summary"]["exit-status"] == result.returncode
+    return {guest["guest"]: guest for guest in guests}, result.returncode
+
+
+def test_all_domains_that_run_are_asked_side_by_side(domain):
+    with domain.host.idle_domain("deaf"), domain.host.idle_domain("off", started=False):
+        guests, status = run_all(domain.host, "ping")
+        assert set(guests) == {domain.name, "deaf"}
+        assert "round-trip" in guests[domain.name]
+        assert "give the domain a channel" in guests["deaf"]["error"]
+        assert status == COULD_NOT_RUN
+    guests, status = run_all(domain.host, "ping")
+    assert set(guests) == {domain.name} and status == 0
+
+
 def test_a_daemon_that_does_not_run_is_an_error_with_a_remedy(host):
     command = shlex.join(probe_command(host, "ping", "vm")).replace("libvirt-sock", "nothing")
     result = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
