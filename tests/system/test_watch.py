@@ -119,11 +119,16 @@ def test_qemu_ga_is_watched_without_a_word_of_its_own(tmp_path, qmp):
     with Agent(tmp_path, QEMU_GA) as agent:
         agent.start()
         agent.hang_up()
-        result = run(*watch(agent.socket_path, "--json", *shell("true"), qmp=qmp))
+        result = run(*watch(agent.socket_path, "--json", "--interval", 0.01, *shell("true"),
+                            qmp=qmp))
+        coarse = run(*watch(agent.socket_path, "--json", *shell("true"), qmp=qmp))
     assert result.status == NOT_FROZEN, result
     assert result.json["nobody-froze"]
     assert result.piece("claim")["stance"] == "silent"
     assert result.piece("counters")["stance"] == "against"
+    # A freeze shorter than what ten readings a second show is not excluded.
+    assert coarse.status == UNPROVEN, coarse
+    assert "--interval" in coarse.piece("counters")["remedy"]
 
 
 # ---- a socket that belongs to somebody else

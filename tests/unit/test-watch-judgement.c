@@ -19,7 +19,7 @@
 #define PAUSED BUSY10 IDLE10 IDLE10 BUSY10 /* from 1.0 to 3.0 s */
 #define IDLE_ALL IDLE10 IDLE10 IDLE10 IDLE10
 
-static ActivityLog *log_of(const char *const *stories)
+static ActivityLog *log_with(int64_t tick_us, const char *const *stories)
 {
     ActivityLog *log = activity_log_new();
     uint64_t writes[8] = {0};
@@ -31,12 +31,14 @@ static ActivityLog *log_of(const char *const *stories)
             writes[d] += i > 0 && stories[d][i - 1] == 'w' ? 2 : 0;
             counter_sample_add(sample, name, writes[d], writes[d] * 4096);
         }
-        ck_assert(activity_log_add(log, i * TICK_US, i * TICK_US + 1000, sample));
+        ck_assert(activity_log_add(log, i * tick_us, i * tick_us + 1000, sample));
     }
     return log;
 }
 
-#define LOG(...) log_of((const char *const[]){__VA_ARGS__, NULL})
+#define LOG(...) log_with(TICK_US, (const char *const[]){__VA_ARGS__, NULL})
+/* The same with ten times as many samples per second. */
+#define FINE_LOG(...) log_with(TICK_US / 10, (const char *const[]){__VA_ARGS__, NULL})
 
 /* The guest of these tests: as many disks as filesystems. */
 static GuestFilesystems *guest_of(unsigned filesystems)
@@ -229,7 +231,7 @@ END_TEST
 START_TEST(a_history_without_a_freeze_says_that_nobody_froze)
 {
     g_autoptr(WatchJudgement) judgement =
-        judge((Scene){WATCH_WORD_HISTORY, NULL, 0, 1, LOG(BUSY_ALL), NULL});
+        judge((Scene){WATCH_WORD_HISTORY, NULL, 0, 1, FINE_LOG(BUSY_ALL), NULL});
     g_autoptr(WatchJudgement) idle =
         judge((Scene){WATCH_WORD_HISTORY, NULL, 0, 1, LOG(IDLE_ALL), NULL});
 
@@ -267,10 +269,15 @@ END_TEST
 START_TEST(without_the_agent_a_disk_that_never_paused_was_not_frozen)
 {
     g_autoptr(WatchJudgement) all =
-        judge((Scene){WATCH_WORD_NONE, NULL, 0, 1, LOG(BUSY_ALL), NULL});
+        judge((Scene){WATCH_WORD_NONE, NULL, 0, 1, FINE_LOG(BUSY_ALL), NULL});
     g_autoptr(WatchJudgement) one_of_two =
-        judge((Scene){WATCH_WORD_NONE, NULL, 0, 2, LOG(PAUSED, BUSY_ALL), NULL});
+        judge((Scene){WATCH_WORD_NONE, NULL, 0, 2, FINE_LOG(PAUSED, BUSY_ALL), NULL});
 
+    g_autoptr(WatchJudgement) coarse =
+        judge((Scene){WATCH_WORD_NONE, NULL, 0, 1, LOG(BUSY_ALL), NULL});
+
+    assert_verdict(coarse, VERDICT_UNPROVEN, EVIDENCE_SILENT, "0.20 s, which is enough");
+    ck_assert(!coarse->nobody_froze);
     assert_verdict(all, VERDICT_NOT_FROZEN, EVIDENCE_AGAINST, "disk0 never stopped");
     ck_assert(all->nobody_froze);
     assert_verdict(one_of_two, VERDICT_NOT_FROZEN, EVIDENCE_AGAINST, "disk1 never stopped");
@@ -280,7 +287,7 @@ END_TEST
 START_TEST(a_disk_without_a_filesystem_may_write_through_a_freeze)
 {
     g_autoptr(WatchJudgement) judgement =
-        judge((Scene){WATCH_WORD_NONE, NULL, 0, 1, LOG(IDLE_ALL, BUSY_ALL), NULL});
+        judge((Scene){WATCH_WORD_NONE, NULL, 0, 1, FINE_LOG(IDLE_ALL, BUSY_ALL), NULL});
 
     ck_assert(judgement->verdict == VERDICT_UNPROVEN);
 }
