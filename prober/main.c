@@ -37,11 +37,9 @@ static void print_usage(FILE *stream)
             "Usage: quiesce-probe VERB --socket PATH|--vsock CID|--domain NAME [OPTION...]\n\n");
     for (unsigned i = 0; i < G_N_ELEMENTS(verbs); i++)
         fprintf(stream, "  %-8s %s\n", verbs[i].name, verbs[i].summary);
-    fprintf(
-        stream,
-        "\n'quiesce-probe VERB --help' lists the verb's options.\n"
-        "Exit status: verify, watch and snapshot 0 FROZEN, 1 NOT FROZEN, 2 UNPROVEN; the others "
-        "0; 3 on errors.\n");
+    fprintf(stream, "\n'quiesce-probe VERB --help' lists the verb's options.\n"
+                    "Exit status: of verify, report, watch and snapshot 0 FROZEN, 1 NOT FROZEN,\n"
+                    "2 UNPROVEN; of the others 0; of all 3 on errors.\n");
 }
 
 static const Verb *find_verb(const char *name)

@@ -7,6 +7,9 @@
 
 #include <inttypes.h>
 
+/* Words of this length stay whole, longer ones may be broken anywhere: paths have no spaces. */
+#define SHORT_CHARS 16
+
 static const char style[] =
     ":root{color-scheme:light dark;--ground:#fff;--text:#1c2024;--faint:#5b6570;--rule:#d9dee3;"
     "--panel:#f5f7f9;--good:#187a3d;--bad:#c3242b;--doubt:#8f5b00;--presync:#8b7bd8;"
@@ -40,7 +43,8 @@ static const char style[] =
     "th,td{text-align:left;vertical-align:top;padding:.35rem .9rem .35rem 0;"
     "border-bottom:1px solid var(--rule);overflow-wrap:anywhere}"
     "th{color:var(--faint);font-weight:600;font-size:.85rem}\n"
-    ".right{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}"
+    ".short{white-space:nowrap}.right{text-align:right;font-variant-numeric:tabular-nums;white-"
+    "space:nowrap}"
     "td:last-child,th:last-child{padding-right:0}td[class~=tone]{color:var(--tone);"
     "font-weight:600}\n"
     "figure{margin:0}figcaption{color:var(--faint);font-size:.85rem}\n"
@@ -170,8 +174,11 @@ static void append_facts(GString *page, const ProbeResult *result)
 static void append_cell(GString *page, const char *element, bool right, TerminalTone tone,
                         const char *text)
 {
-    g_string_append_printf(page, "<%s class=\"%s%s%s\">", element, right ? "right " : "",
-                           tone == TERMINAL_PLAIN ? "" : "tone ", tone_class(tone));
+    bool is_short = g_utf8_strlen(text, -1) <= SHORT_CHARS;
+
+    g_string_append_printf(page, "<%s class=\"%s%s%s%s\">", element, right ? "right " : "",
+                           is_short ? "short " : "", tone == TERMINAL_PLAIN ? "" : "tone ",
+                           tone_class(tone));
     markup_append(page, text);
     g_string_append_printf(page, "</%s>", element);
 }

@@ -40,6 +40,38 @@ START_TEST(long_text_is_cut)
 }
 END_TEST
 
+static const struct {
+    const char *text;
+    unsigned width;
+    const char *wrapped;
+} wraps[] = {
+    {"one two three", 0, "one two three"},
+    {"one two three", 80, "one two three"},
+    {"one two three four", 14, "one two\n    three four"},
+    {"0123456789abcdef", 14, "0123456789\n    abcdef"},
+    {"\303\274\303\274\303\274\303\274 \303\274\303\274\303\274\303\274\303\274 x", 14,
+     "\303\274\303\274\303\274\303\274 \303\274\303\274\303\274\303\274\303\274\n    x"},
+    {"", 14, ""},
+};
+
+START_TEST(words_go_on_below_where_a_screen_ends)
+{
+    g_autofree char *wrapped = terminal_text_wrap(wraps[_i].text, wraps[_i].width, 4);
+
+    ck_assert_str_eq(wrapped, wraps[_i].wrapped);
+}
+END_TEST
+
+START_TEST(what_is_shortened_keeps_its_ends)
+{
+    g_autofree char *shown = terminal_text_shorten("/var/lib/containers/storage", 12);
+    g_autofree char *fits = terminal_text_shorten("/var/lib", 8);
+
+    ck_assert_str_eq(shown, "/var...orage");
+    ck_assert_str_eq(fits, "/var/lib");
+}
+END_TEST
+
 static char *print(const TextTable *table, bool colour)
 {
     char *text = NULL;
@@ -101,6 +133,8 @@ int main(void)
     TCase *tcase = tcase_create("terminal-text");
 
     tcase_add_loop_test(tcase, what_could_change_the_screen_is_escaped, 0, G_N_ELEMENTS(texts));
+    tcase_add_loop_test(tcase, words_go_on_below_where_a_screen_ends, 0, G_N_ELEMENTS(wraps));
+    tcase_add_test(tcase, what_is_shortened_keeps_its_ends);
     tcase_add_test(tcase, long_text_is_cut);
     tcase_add_test(tcase, columns_are_as_wide_as_their_widest_cell);
     tcase_add_test(tcase, a_column_without_text_is_left_out);
