@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import time
 
@@ -182,6 +183,34 @@ def test_a_domain_that_is_off_unknown_or_without_a_channel_comes_with_a_remedy(h
         assert "agent running in the guest?" in run_probe(host, "ping", "silent").stderr
     unknown = run_probe(host, "ping", "nobody")
     assert unknown.returncode == COULD_NOT_RUN and "virsh list --all" in unknown.stderr
+
+
+def ask_libvirt_program(host, name, request):
+    """What quiesce-probe-libvirt answers to one request, as quiesce-probe sends it."""
+    ours, its = socket.socketpair()
+    with ours, subprocess.Popen([BUILD / "prober/quiesce-probe-libvirt", name, host.uri],
+                                stdin=its) as program:
+        its.close()
+        ours.settimeout(20)
+        ours.sendall(json.dumps({"execute": request}).encode())
+        text = b""
+        while True:
+            text += ours.recv(1 << 16)
+            try:
+                answer = json.loads(text)
+                break
+            except ValueError:
+                assert program.poll() is None
+        ours.close()
+        assert program.wait(timeout=20) == 0
+    return answer["return"]
+
+
+def test_the_disks_of_a_domain_are_those_that_libvirt_gives_its_qemu(domain):
+    disks = ask_libvirt_program(domain.host, domain.name, "disks")["disks"]
+    assert [(disk["name"], disk["format"], disk["writable"]) for disk in disks] == [
+        ("vda", "qcow2", True), ("vdb", "qcow2", True), ("vdc", "qcow2", True)]
+    assert {disk["address"] for disk in disks} == set(map(str, domain.folder.glob("*.qcow2")))
 
 
 def run_all(host, verb):
