@@ -144,13 +144,16 @@ def test_a_stalled_guest_costs_its_own_timeout_and_nobody_elses(crowd):
 
 
 def test_no_more_guests_are_asked_at_a_time_than_allowed(tmp_path):
-    four, lock, at_once = threading.Barrier(4), threading.Lock(), [0, 0]
+    four, lock, too_many, at_once = threading.Barrier(4), threading.Lock(), threading.Event(), [0, 0]
 
     def ping(_):
         with lock:
             at_once[0] += 1
             at_once[1] = max(at_once)
+            if at_once[0] > 4:
+                too_many.set()
         four.wait(30)  # all four are here, or the answer is none
+        too_many.wait(0.5)  # nor is anybody else on the way
         with lock:
             at_once[0] -= 1
         return {}
