@@ -255,7 +255,7 @@ static bool check_single(const RawOptions *raw, const GPtrArray *targets, GError
                          : raw->repeat != 1     ? "--repeat"
                                                 : NULL;
 
-    if (!option || (targets->len == 1 && !raw->patterns))
+    if (!option || (targets->len == 1 && !raw->patterns && !raw->all_domains))
         return true;
     g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE,
                 "%s is of one guest: call the program once for each", option);

@@ -12,7 +12,7 @@ import pytest
 from agent import QUIESCED, Agent, wait_until
 from fake_agent import FakeAgent, Flood, Raw, Stall
 from filesystems import Filesystems, Writer, run as run_tool
-from probe import ERROR, FROZEN, NOT_FROZEN, UNPROVEN, Probe, run
+from probe import ERROR, NOT_FROZEN, PROBE, UNPROVEN, Probe, run
 
 CROWD = 24
 
@@ -298,7 +298,30 @@ def test_a_report_that_is_too_long_is_left_out(tmp_path):
     assert "filesystems" in found[other.path]
 
 
+# libvirt's own driver for tests: a real libvirt, but its domains are made up, and have no agent.
+DOMAIN = """<domain type='test'><name>NAME</name><memory>8192</memory><os><type>hvm</type></os>
+</domain>"""
+
+
+@pytest.mark.skipif(not (PROBE.parent / "quiesce-probe-libvirt").exists(), reason="no libvirt")
+@pytest.mark.parametrize("names", [("one", "three", "two"), ("alone",), ()], ids=len)
+def test_all_are_the_domains_that_run(tmp_path, names):
+    node = tmp_path / "node.xml"
+    domains = "".join(DOMAIN.replace("NAME", name) for name in names)
+    node.write_text(f"<node>{domains}</node>", encoding="utf-8")
+    result = run("ping", "--all", "--connect", f"test://{node}", "--json")
+    assert result.status == ERROR, result
+    if not names:
+        assert result.output == "" and "no domain runs" in result.errors
+        return
+    guests, summary = objects(result)
+    assert set(guests) == set(names) and summary["guests"] == len(names)
+    assert all("libvirt" in guest["error"] for guest in guests.values())
+
+
 @pytest.mark.parametrize("words, problem", [
+    (["verify", "--all", "--repeat", "2", "--connect", "test:///default"], "--repeat is of one guest"),
+    (["verify", "--all", "--qmp", "/q"], "with --all, libvirt gives the write counters"),
     (["ping", "--socket", "/a", "--socket", "/a"], "'/a' is named twice"),
     (["log", "--socket", "/a", "--socket", "/b"], "log takes one guest"),
     (["verify", "--socket", "/a", "--socket", "/b", "--qmp", "/q"], "2 guests and 1 QMP"),
