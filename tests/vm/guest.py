@@ -31,6 +31,7 @@ AGENT_DEVICE = {
 SHELLS = 4
 BOOT_TIMEOUT = 120
 BLANK_BYTES = 1 << 30  # sparse
+NVME_BYTES = 16 << 20
 
 # What the guest's mount points are, by mount order.
 MOUNT_POINTS = ("/srv/ext4", "/srv/xfs", "/srv/btrfs", "/srv/nested")
@@ -132,6 +133,11 @@ class Guest:
             ]
         if self._workshop:
             command += ["-device", "virtio-scsi-pci,id=scsi"]
+            health = self.folder / "nvme.raw"
+            with open(health, "wb") as image:
+                image.truncate(NVME_BYTES)
+            command += ["-drive", f"if=none,id=nvme,file={health},format=raw,cache=unsafe",
+                        "-device", "nvme,drive=nvme,serial=nvme"]
         for number in range(self._workshop):
             blank = self.folder / f"blank{number}.raw"
             with open(blank, "wb") as image:
@@ -192,6 +198,10 @@ class Guest:
     def qmp(self):
         """A QMP connection of the tests' own; one at a time."""
         return QmpClient.connect(self.folder / "harness.sock")
+
+    def wait_until_down(self, timeout=120):
+        """QEMU ends with the guest."""
+        self._process.wait(timeout)
 
     def run(self, command, timeout=60):
         """Runs a shell command in the guest: exit status and output. One that overruns its time

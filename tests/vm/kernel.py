@@ -18,7 +18,7 @@ MODULES = (
 )
 # What only the guest with the workshop loads, besides.
 WORKSHOP_MODULES = (
-    "virtio_scsi", "sd_mod",
+    "virtio_scsi", "sd_mod", "nvme",
     "dm-mod", "dm-crypt", "xts", "ecb", "algif_skcipher", "md-mod", "raid1",
     "crc32_generic", "f2fs", "jfs", "nilfs2", "nls_ascii", "nls_cp437", "nls_utf8", "vfat", "exfat",
     "isofs", "squashfs", "overlay", "fuse",
