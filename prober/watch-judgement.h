@@ -24,7 +24,7 @@ typedef enum {
 } WatchWord;
 
 /* Shorter than this is no freeze, snapshot and thaw: qemu-ga's freeze alone stops a filesystem's
- * writers for 31 ms (docs/performance.md), QEMU needs 10 ms for a snapshot. */
+ * writers for about 31 ms, RCU being what it waits for, and QEMU needs 10 ms for a snapshot. */
 #define WATCH_SHORTEST_FREEZE_US (40 * 1000)
 
 typedef struct {
