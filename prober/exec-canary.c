@@ -149,6 +149,9 @@ static bool run_script(ExecCanaries *canaries, const char *script, GuestExecResu
                           result, error);
 }
 
+/* /proc/uptime is cut to hundredths of a second: it was up to that much later. */
+#define UPTIME_STEP_US (10 * 1000)
+
 static int64_t uptime_us(double uptime_s)
 {
     return (int64_t)(CLAMP(uptime_s, 0, CANARY_MAX_UPTIME_S) * G_USEC_PER_SEC);
@@ -177,7 +180,8 @@ static bool read_clocks(ExecCanaries *canaries, double *first_s, double *last_s,
     }
     *first_s = g_ascii_strtod(lines[0], NULL);
     *last_s = g_ascii_strtod(lines[1], NULL);
-    note_offset(canaries, begin_us - uptime_us(*first_s), end_us - uptime_us(*last_s));
+    note_offset(canaries, begin_us - uptime_us(*first_s) - UPTIME_STEP_US,
+                end_us - uptime_us(*last_s));
     return true;
 }
 

@@ -134,7 +134,7 @@ def test_the_writes_of_writers_through_guest_exec_are_dots(tmp_path):
                      "--html", page)
     assert result.status == NOT_FROZEN, result
     # It wrote on through the hold, and is seen to.
-    assert len(Page(page).drawn("dot")) > 4 and len(Page(page).drawn("bad")) > 2
+    assert len(Page(page).drawn("dot")) >= 2 and len(Page(page).drawn("bad")) > 2
 
 
 # ---- the page
