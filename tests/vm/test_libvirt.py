@@ -103,15 +103,6 @@ def test_freeze_status_and_thaw_do_what_they_say(domain):
         writers.wait_for_progress()
 
 
-def test_the_agents_own_refusal_is_told_from_trouble_with_libvirt(domain):
-    result = run_probe(domain.host, "freeze", domain.name, "--mountpoint", "/proc", "--json")
-    report = json.loads(result.stdout)
-    assert result.returncode == COULD_NOT_RUN
-    assert state_of(domain) == "thawed"
-    # It was an answer: neither was the guest thawed for safety, nor libvirt named.
-    assert "was thawed" not in result.stderr and "libvirt" not in report["error"]
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_verify_thaws_and_leaves_no_process(domain, number):
     before = children()
@@ -185,14 +176,14 @@ def test_a_domain_that_is_off_unknown_or_without_a_channel_comes_with_a_remedy(h
     assert unknown.returncode == COULD_NOT_RUN and "virsh list --all" in unknown.stderr
 
 
-def ask_libvirt_program(host, name, request):
+def ask_libvirt_program(host, name, verb, **arguments):
     """What quiesce-probe-libvirt answers to one request, as quiesce-probe sends it."""
     ours, its = socket.socketpair()
     with ours, subprocess.Popen([BUILD / "prober/quiesce-probe-libvirt", name, host.uri],
                                 stdin=its) as program:
         its.close()
         ours.settimeout(20)
-        ours.sendall(json.dumps({"execute": request}).encode())
+        ours.sendall(json.dumps({"execute": verb, "arguments": arguments}).encode())
         text = b""
         while True:
             text += ours.recv(1 << 16)
@@ -203,11 +194,29 @@ def ask_libvirt_program(host, name, request):
                 assert program.poll() is None
         ours.close()
         assert program.wait(timeout=20) == 0
-    return answer["return"]
+    return answer
+
+
+def ask_agent(domain, command, **arguments):
+    request = json.dumps({"execute": command, "arguments": arguments})
+    return ask_libvirt_program(domain.host, domain.name, "agent", command=command, request=request,
+                               **{"timeout-s": 20})
+
+
+def test_the_agents_own_refusal_is_told_from_trouble_with_libvirt(domain):
+    unknown = ask_agent(domain, "guest-nothing")["error"]
+    assert unknown["class"] == "CommandNotFound" and unknown["desc"].startswith("The command ")
+    refused = ask_agent(domain, "guest-sync", id="no number")["error"]
+    assert refused["class"] == "GenericError" and "libvirt" not in refused["desc"]
+    assert ask_agent(domain, "guest-sync", id=7)["return"] == {"answer": {"return": 7}}
+    with domain.host.idle_domain("deaf"):
+        trouble = ask_libvirt_program(domain.host, "deaf", "agent", command="guest-ping",
+                                      request='{"execute": "guest-ping"}', **{"timeout-s": 5})
+        assert "give the domain a channel" in trouble["return"]["trouble"]
 
 
 def test_the_disks_of_a_domain_are_those_that_libvirt_gives_its_qemu(domain):
-    disks = ask_libvirt_program(domain.host, domain.name, "disks")["disks"]
+    disks = ask_libvirt_program(domain.host, domain.name, "disks")["return"]["disks"]
     assert [(disk["name"], disk["format"], disk["writable"]) for disk in disks] == [
         ("vda", "qcow2", True), ("vdb", "qcow2", True), ("vdc", "qcow2", True)]
     assert {disk["address"] for disk in disks} == set(map(str, domain.folder.glob("*.qcow2")))
