@@ -7,8 +7,7 @@ typedef struct {
     GHashTable *unwritable;
 } BlockCounters;
 
-/* A drive's name, the path of the device model of a -blockdev, or the node: whichever is there. */
-static const char *device_name(json_object *element)
+const char *block_counters_device_name(json_object *element)
 {
     static const char *const members[] = {"device", "qdev", "node-name"};
 
@@ -27,7 +26,7 @@ GHashTable *block_counters_find_unwritable(json_object *query_block)
     for (size_t i = 0; i < json_field_length(query_block, COUNTER_WATCH_MAX_DEVICES); i++) {
         json_object *element = json_object_array_get_idx(query_block, i);
         json_object *inserted = json_field_object(element, "inserted");
-        const char *name = device_name(element);
+        const char *name = block_counters_device_name(element);
         bool read_only = !inserted;
         json_field_boolean(inserted, "ro", &read_only);
         if (name && read_only)
@@ -43,7 +42,7 @@ GArray *block_counters_read(json_object *query_blockstats, GHashTable *unwritabl
     for (size_t i = 0; i < json_field_length(query_blockstats, COUNTER_WATCH_MAX_DEVICES); i++) {
         json_object *element = json_object_array_get_idx(query_blockstats, i);
         json_object *stats = json_field_object(element, "stats");
-        const char *name = device_name(element);
+        const char *name = block_counters_device_name(element);
         int64_t writes = 0;
         int64_t bytes = 0;
         if (!name || g_hash_table_contains(unwritable, name) ||

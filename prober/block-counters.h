@@ -20,3 +20,7 @@ CounterSource *block_counters_new(Qmp *qmp, int64_t timeout_ms, GError **error);
  * query-block's "return": devices without a medium and read-only ones. */
 GHashTable *block_counters_find_unwritable(json_object *query_block);
 GArray *block_counters_read(json_object *query_blockstats, GHashTable *unwritable);
+/* What a device is called in evidence: a drive's name, the path of the device model of a -blockdev,
+ * or the node, whichever is there; borrowed from element, one of query-block or query-blockstats.
+ * NULL: none. */
+const char *block_counters_device_name(json_object *element);

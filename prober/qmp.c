@@ -62,25 +62,52 @@ static bool wait_for(Qmp *qmp, short events, int64_t deadline_us, GError **error
         int ready = poll(fds, G_N_ELEMENTS(fds), (int)MIN((left_us + 999) / 1000, G_MAXINT));
         if (ready < 0 && errno != EINTR)
             return fail(qmp, error, g_strerror(errno));
-        if (ready > 0 && fds[1].revents != 0)
-            return fail(qmp, error, "interrupted");
+        if (ready > 0 && fds[1].revents != 0) {
+            g_set_error(error, PROBE_ERROR, PROBE_ERROR_QMP, "QMP at %s: interrupted", qmp->path);
+            return false;
+        }
         if (ready > 0)
             return true;
     }
 }
 
-static bool send_all(Qmp *qmp, const char *text, int64_t deadline_us, GError **error)
+/* passed_fd goes along with the first byte; -1: none. */
+static ssize_t send_some(Qmp *qmp, const char *text, size_t length, int passed_fd)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control = {{0}};
+    struct iovec piece = {.iov_base = (char *)text, .iov_len = length};
+    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
+
+    if (passed_fd >= 0) {
+        message.msg_control = control.bytes;
+        message.msg_controllen = sizeof control.bytes;
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(header), &passed_fd, sizeof passed_fd);
+    }
+    return sendmsg(qmp->fd, &message, MSG_NOSIGNAL);
+}
+
+static bool send_all(Qmp *qmp, const char *text, int passed_fd, int64_t deadline_us, GError **error)
 {
     size_t length = strlen(text);
+    size_t done = 0;
 
-    while (length > 0) {
-        ssize_t sent = send(qmp->fd, text, length, MSG_NOSIGNAL);
+    while (done < length) {
+        ssize_t sent = send_some(qmp, text + done, length - done, done == 0 ? passed_fd : -1);
         if (sent >= 0) {
-            text += sent;
-            length -= (size_t)sent;
+            done += (size_t)sent;
         } else if (errno == EAGAIN) {
-            if (!wait_for(qmp, POLLOUT, deadline_us, error))
+            if (!wait_for(qmp, POLLOUT, deadline_us, error)) {
+                /* Half a request cannot be taken back. */
+                qmp->broken = qmp->broken || done > 0;
                 return false;
+            }
         } else if (errno != EINTR) {
             return fail(qmp, error, g_strerror(errno));
         }
@@ -207,8 +234,8 @@ static char *request_text(const char *command, json_object *arguments, int64_t i
     return text;
 }
 
-json_object *qmp_call(Qmp *qmp, const char *command, json_object *arguments, int64_t timeout_ms,
-                      GError **error)
+static json_object *call(Qmp *qmp, const char *command, json_object *arguments, int passed_fd,
+                         int64_t timeout_ms, GError **error)
 {
     int64_t deadline_us = g_get_monotonic_time() + timeout_ms * 1000;
     int64_t id = ++qmp->last_id;
@@ -219,7 +246,7 @@ json_object *qmp_call(Qmp *qmp, const char *command, json_object *arguments, int
         return NULL;
     }
     g_autofree char *text = request_text(command, arguments, id);
-    if (!send_all(qmp, text, deadline_us, error))
+    if (!send_all(qmp, text, passed_fd, deadline_us, error))
         return NULL;
     json_object *reply = await_reply(qmp, id, deadline_us, error);
     if (!reply)
@@ -233,4 +260,21 @@ json_object *qmp_call(Qmp *qmp, const char *command, json_object *arguments, int
     }
     json_object_put(reply);
     return value;
+}
+
+json_object *qmp_call(Qmp *qmp, const char *command, json_object *arguments, int64_t timeout_ms,
+                      GError **error)
+{
+    return call(qmp, command, arguments, -1, timeout_ms, error);
+}
+
+bool qmp_pass_fd(Qmp *qmp, const char *name, int fd, int64_t timeout_ms, GError **error)
+{
+    json_object *arguments = json_object_new_object();
+
+    json_object_object_add(arguments, "fdname", json_object_new_string(name));
+    json_object *reply = call(qmp, "getfd", arguments, fd, timeout_ms, error);
+    json_object_put(arguments);
+    json_object_put(reply);
+    return reply != NULL;
 }

@@ -9,8 +9,8 @@
 /*
  * A client of QEMU's monitor protocol: greeting, capabilities, one command at a time, events
  * skipped, each call with a deadline. Source: QEMU, docs/interop/qmp-spec.
- * All errors are PROBE_ERROR_QMP; after one of the connection (not of QEMU's answer) every further
- * call fails.
+ * All errors are PROBE_ERROR_QMP; after one of the connection (not of QEMU's answer, nor an
+ * interrupt) every further call fails.
  */
 typedef struct Qmp Qmp;
 
@@ -24,3 +24,7 @@ void qmp_set_interrupt_fd(Qmp *qmp, int interrupt_fd);
 /* Returns the value of "return", owned by the caller; arguments may be NULL and are not taken. */
 json_object *qmp_call(Qmp *qmp, const char *command, json_object *arguments, int64_t timeout_ms,
                       GError **error);
+
+/* Gives QEMU a descriptor of ours, which stays ours, too, under a name that QEMU's socket addresses
+ * of type "fd" understand ("getfd"). */
+bool qmp_pass_fd(Qmp *qmp, const char *name, int fd, int64_t timeout_ms, GError **error);

@@ -11,10 +11,15 @@
  *   - nbd://HOST[:PORT]/EXPORT, nbd+unix:///EXPORT?socket=PATH and the like: through libnbd;
  *   - everything else that QEMU's block layer knows (qcow2, vmdk, vdi, vhdx, rbd:, json:, luks):
  *     through libnbd from a private qemu-nbd child, which ends with the last reference, and with
- *     this program however that ends (PR_SET_PDEATHSIG).
- * A file's format is taken from its magic number, never from its name; a raw image whose guest
- * wrote such a magic into it would have other files of the host opened for it, so image formats
- * with a backing file are opened by qemu-nbd alone, and format, when given, overrides.
+ *     this program however that ends (PR_SET_PDEATHSIG: with the thread that opened it).
+ *
+ * Which format: as given. Else what has a protocol (nbd://, rbd:) is raw, json: tells itself, and a
+ * file's is taken from its magic number, never from its name. The guest of a raw image can write
+ * such a number itself, and QEMU would then open whatever other files of the host it names. So
+ * without a word from the operator an image is opened by its magic only where it is a regular file
+ * that names no other file; a qcow2 with a backing file, and anything but raw on a block device or
+ * over a network, is an error that says to give the format. LUKS is not an image format here: read
+ * as raw it is recognised as such; as "luks" it needs a key, which qemu-nbd then asks for.
  */
 typedef struct {
     const char *address;
