@@ -80,10 +80,18 @@ static void block_counters_free(void *data)
     g_free(counters);
 }
 
+static Qmp *block_counters_qmp(void *data)
+{
+    BlockCounters *counters = data;
+
+    return counters->qmp;
+}
+
 static const CounterSourceCalls block_counters_calls = {
     .sample = block_counters_sample,
     .set_interrupt_fd = block_counters_set_interrupt_fd,
     .free = block_counters_free,
+    .qmp = block_counters_qmp,
 };
 
 CounterSource *block_counters_new(Qmp *qmp, int64_t timeout_ms, GError **error)

@@ -25,6 +25,11 @@ void counter_source_set_interrupt_fd(CounterSource *source, int interrupt_fd)
     source->calls->set_interrupt_fd(source->data, interrupt_fd);
 }
 
+Qmp *counter_source_qmp(CounterSource *source)
+{
+    return source->calls->qmp ? source->calls->qmp(source->data) : NULL;
+}
+
 void counter_source_free(CounterSource *source)
 {
     source->calls->free(source->data);

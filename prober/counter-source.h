@@ -2,6 +2,7 @@
 #pragma once
 
 #include "prober/counter-watch.h"
+#include "prober/qmp.h"
 
 #include <glib.h>
 
@@ -14,6 +15,7 @@ typedef struct {
     GArray *(*sample)(void *data, int64_t timeout_ms, GError **error);
     void (*set_interrupt_fd)(void *data, int interrupt_fd);
     void (*free)(void *data);
+    Qmp *(*qmp)(void *data); /* the monitor behind it; NULL: there is none */
 } CounterSourceCalls;
 
 typedef struct CounterSource CounterSource;
@@ -22,5 +24,8 @@ typedef struct CounterSource CounterSource;
 CounterSource *counter_source_new(const CounterSourceCalls *calls, void *data);
 GArray *counter_source_sample(CounterSource *source, int64_t timeout_ms, GError **error);
 void counter_source_set_interrupt_fd(CounterSource *source, int interrupt_fd);
+/* QEMU's monitor, which takes one client at a time, for other uses between the samples. Borrowed;
+ * NULL when the counters come from elsewhere. */
+Qmp *counter_source_qmp(CounterSource *source);
 void counter_source_free(CounterSource *source);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CounterSource, counter_source_free)

@@ -20,15 +20,17 @@ static const Verb verbs[] = {
     {"log", "the last lines of quiesced's log", OPTIONS_LINES, verb_log},
     {"verify", "freeze, find out whether that is true, thaw",
      OPTIONS_QMP | OPTIONS_MOUNT_POINTS | OPTIONS_HOLD | OPTIONS_CANARY | OPTIONS_OUTPUTS |
-         OPTIONS_REPEAT | OPTIONS_MANY,
+         OPTIONS_REPEAT | OPTIONS_MANY | OPTIONS_DISK,
      verb_verify},
     {"report", "the same, written to a page for people",
-     OPTIONS_QMP | OPTIONS_MOUNT_POINTS | OPTIONS_HOLD | OPTIONS_CANARY | OPTIONS_PAGE,
+     OPTIONS_QMP | OPTIONS_MOUNT_POINTS | OPTIONS_HOLD | OPTIONS_CANARY | OPTIONS_PAGE |
+         OPTIONS_DISK,
      verb_report},
     {"watch", "find out whether somebody else freezes, perhaps a command",
      OPTIONS_QMP | OPTIONS_WATCH | OPTIONS_OUTPUTS, verb_watch},
     {"snapshot", "freeze, take a snapshot of all disks, thaw, judge it",
      OPTIONS_QMP | OPTIONS_TO | OPTIONS_CANARY | OPTIONS_OUTPUTS, verb_snapshot},
+    {"inspect", "whether the filesystems in disk images were frozen", OPTIONS_IMAGES, verb_inspect},
 };
 
 static void print_usage(FILE *stream)
@@ -37,9 +39,10 @@ static void print_usage(FILE *stream)
             "Usage: quiesce-probe VERB --socket PATH|--vsock CID|--domain NAME [OPTION...]\n\n");
     for (unsigned i = 0; i < G_N_ELEMENTS(verbs); i++)
         fprintf(stream, "  %-8s %s\n", verbs[i].name, verbs[i].summary);
-    fprintf(stream, "\n'quiesce-probe VERB --help' lists the verb's options.\n"
-                    "Exit status: of verify, report, watch and snapshot 0 FROZEN, 1 NOT FROZEN,\n"
-                    "2 UNPROVEN; of the others 0; of all 3 on errors.\n");
+    fprintf(stream,
+            "\n'quiesce-probe VERB --help' lists the verb's options.\n"
+            "Exit status: of verify, report, watch, snapshot and inspect 0 FROZEN, 1 NOT FROZEN,\n"
+            "2 UNPROVEN; of the others 0; of all 3 on errors.\n");
 }
 
 static const Verb *find_verb(const char *name)

@@ -8,6 +8,8 @@
 
 #define MAX_SECONDS 3600.0
 #define UNSET (-INFINITY)
+/* A flag of the table below: every verb's that asks a guest. */
+#define OPTIONS_TARGET (1u << 31)
 #define DEFAULT_TIMEOUT_S 10.0
 #define DEFAULT_HOLD_S 2.0
 #define DEFAULT_INTERVAL_S 0.1
@@ -43,7 +45,11 @@ typedef struct {
     double pause_s;
     char **command;
     char **mount_points;
+    char **images;
+    char *format;
+    char *snapshot;
     gboolean no_canary;
+    gboolean no_disk;
     gboolean json;
 } RawOptions;
 
@@ -60,6 +66,9 @@ static void raw_options_clear(RawOptions *raw)
     g_free(raw->prometheus_path);
     g_strfreev(raw->command);
     g_strfreev(raw->mount_points);
+    g_strfreev(raw->images);
+    g_free(raw->format);
+    g_free(raw->snapshot);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RawOptions, raw_options_clear)
 
@@ -82,6 +91,27 @@ static bool read_command(const char *const *arguments, OptionsWanted wanted, cha
         return true;
     }
     g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE, "there is no command after '--'");
+    return false;
+}
+
+/* What follows the options, as --help shows it. */
+static const char *operands(OptionsWanted wanted)
+{
+    if (wanted & OPTIONS_WATCH)
+        return "[-- COMMAND [ARGUMENT...]] ";
+    if (wanted & OPTIONS_PAGE)
+        return "FILE ";
+    return wanted & OPTIONS_IMAGES ? "IMAGE... " : "";
+}
+
+/* words: the program's name, then what is no option. */
+static bool take_images(RawOptions *raw, char **words, GError **error)
+{
+    raw->images = g_strdupv(words[0] ? words + 1 : words);
+    if (raw->images[0])
+        return true;
+    g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE,
+                "no image given: name the file, device or address of each of the guest's disks");
     return false;
 }
 
@@ -114,16 +144,16 @@ static bool parse_raw(RawOptions *raw, const char *verb, const char *summary, Op
         unsigned flag; /* 0: every verb's */
         GOptionEntry entry;
     } table[] = {
-        {0,
+        {OPTIONS_TARGET,
          {"socket", 's', 0, G_OPTION_ARG_FILENAME_ARRAY, &raw->sockets,
           "The unix socket of the agent's character device", "PATH"}},
-        {0,
+        {OPTIONS_TARGET,
          {"vsock", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw->vsocks,
           "Or the guest's vsock id, the agent's port (1234)", "CID[:PORT]"}},
-        {0,
+        {OPTIONS_TARGET,
          {"domain", 'd', 0, G_OPTION_ARG_STRING_ARRAY, &raw->domains,
           "Or the name, UUID or number of a libvirt domain", "NAME"}},
-        {0,
+        {OPTIONS_TARGET,
          {"connect", 'c', 0, G_OPTION_ARG_STRING, &raw->connect_uri,
           "The URI of libvirt's daemon (libvirt's default)", "URI"}},
         {OPTIONS_MANY,
@@ -156,6 +186,9 @@ static bool parse_raw(RawOptions *raw, const char *verb, const char *summary, Op
         {OPTIONS_CANARY,
          {"no-canary", 0, 0, G_OPTION_ARG_NONE, &raw->no_canary,
           "Start no writers inside the guest", NULL}},
+        {OPTIONS_DISK,
+         {"no-disk", 0, 0, G_OPTION_ARG_NONE, &raw->no_disk, "Do not read the guest's disks",
+          NULL}},
         {OPTIONS_COUNT,
          {"count", 'n', 0, G_OPTION_ARG_INT, &raw->count, "Number of samples (10)", "N"}},
         {OPTIONS_WINDOWS,
@@ -177,22 +210,25 @@ static bool parse_raw(RawOptions *raw, const char *verb, const char *summary, Op
         {OPTIONS_REPEAT,
          {"pause", 0, 0, G_OPTION_ARG_DOUBLE, &raw->pause_s,
           "How long the guest runs between two (1)", "SECONDS"}},
+        {OPTIONS_IMAGES,
+         {"format", 'f', 0, G_OPTION_ARG_STRING, &raw->format,
+          "The images' format, \"raw\" and the like (found out)", "FORMAT"}},
+        {OPTIONS_IMAGES,
+         {"snapshot", 0, 0, G_OPTION_ARG_STRING, &raw->snapshot,
+          "An internal snapshot of the images", "NAME"}},
         {0,
          {"timeout", 't', 0, G_OPTION_ARG_DOUBLE, &raw->timeout_s,
           "Limit for each call (10; a freeze 150, a thaw 60)", "SECONDS"}},
         {0, {"json", 'j', 0, G_OPTION_ARG_NONE, &raw->json, "JSON instead of a table", NULL}},
     };
-    g_autofree char *usage = g_strdup_printf("%s- %s",
-                                             wanted & OPTIONS_WATCH  ? "[-- COMMAND [ARGUMENT...]] "
-                                             : wanted & OPTIONS_PAGE ? "FILE "
-                                                                     : "",
-                                             summary);
+    g_autofree char *usage = g_strdup_printf("%s- %s", operands(wanted), summary);
     g_autoptr(GOptionContext) context = g_option_context_new(usage);
     g_autoptr(GPtrArray) words = g_ptr_array_new_with_free_func(g_free);
 
     for (unsigned i = 0; i < G_N_ELEMENTS(table); i++) {
         const GOptionEntry entries[] = {table[i].entry, {NULL}};
-        if (table[i].flag == 0 || (wanted & table[i].flag))
+        if (table[i].flag == 0 || (wanted & table[i].flag) ||
+            (table[i].flag == OPTIONS_TARGET && !(wanted & OPTIONS_IMAGES)))
             g_option_context_add_main_entries(context, entries, NULL);
     }
     /* The first word is the program's name in the help. */
@@ -204,6 +240,8 @@ static bool parse_raw(RawOptions *raw, const char *verb, const char *summary, Op
     g_auto(GStrv) left = g_strdupv((char **)words->pdata);
     if (!g_option_context_parse_strv(context, &left, error))
         return false;
+    if (wanted & OPTIONS_IMAGES)
+        return take_images(raw, left, error);
     return read_page(raw, wanted, left, error);
 }
 
@@ -216,7 +254,7 @@ static bool check_seconds(const char *option, double seconds, GError **error)
     return false;
 }
 
-static GPtrArray *make_targets(const RawOptions *raw, GError **error)
+static GPtrArray *make_targets(const RawOptions *raw, OptionsWanted wanted, GError **error)
 {
     const TargetListOptions options = {
         .sockets = (const char *const *)raw->sockets,
@@ -228,6 +266,8 @@ static GPtrArray *make_targets(const RawOptions *raw, GError **error)
         .qmps = (const char *const *)raw->qmps,
     };
 
+    if (wanted & OPTIONS_IMAGES)
+        return g_ptr_array_new();
     return target_list_new(&options, error);
 }
 
@@ -239,7 +279,7 @@ static bool check_guests(const RawOptions *raw, const char *verb, OptionsWanted 
                     OPTIONS_MAX_PARALLEL);
         return false;
     }
-    if (targets->len == 1 || (wanted & OPTIONS_MANY))
+    if (targets->len <= 1 || (wanted & OPTIONS_MANY))
         return true;
     g_set_error(error, PROBE_ERROR, PROBE_ERROR_USAGE,
                 "%s takes one guest at a time, and here are %u", verb, targets->len);
@@ -324,7 +364,7 @@ Options *options_parse(const char *verb, const char *summary, OptionsWanted want
     if (!parse_raw(&raw, verb, summary, wanted, arguments, error) ||
         !read_command(arguments, wanted, &raw.command, error))
         return NULL;
-    g_autoptr(GPtrArray) targets = make_targets(&raw, error);
+    g_autoptr(GPtrArray) targets = make_targets(&raw, wanted, error);
     if (!targets || !check_guests(&raw, verb, wanted, targets, error) ||
         !check_single(&raw, targets, error) || !check_raw(&raw, wanted, error))
         return NULL;
@@ -332,10 +372,13 @@ Options *options_parse(const char *verb, const char *summary, OptionsWanted want
     bool own_timeout = raw.timeout_s != UNSET;
     Options *options = g_new0(Options, 1);
     options->many = targets->len > 1 || raw.patterns || raw.all_domains;
-    options->target = g_ptr_array_index(targets, 0);
+    options->target = targets->len > 0 ? g_ptr_array_index(targets, 0) : NULL;
     options->targets = g_steal_pointer(&targets);
     options->parallel = (unsigned)raw.parallel;
     options->mount_points = g_steal_pointer(&raw.mount_points);
+    options->images = g_steal_pointer(&raw.images);
+    options->format = g_steal_pointer(&raw.format);
+    options->snapshot = g_steal_pointer(&raw.snapshot);
     options->timeout_ms =
         MAX((int64_t)((own_timeout ? raw.timeout_s : DEFAULT_TIMEOUT_S) * 1000), 1);
     options->freeze_ms = own_timeout ? options->timeout_ms : DEFAULT_FREEZE_MS;
@@ -353,6 +396,7 @@ Options *options_parse(const char *verb, const char *summary, OptionsWanted want
     options->pause_us = (int64_t)(raw.pause_s * G_USEC_PER_SEC);
     options->count = raw.count == COUNT_UNSET ? 0 : (unsigned)raw.count;
     options->no_canary = raw.no_canary;
+    options->no_disk = raw.no_disk;
     options->json = raw.json;
     return options;
 }
@@ -365,5 +409,8 @@ void options_free(Options *options)
     g_free(options->to_folder);
     g_free(options->html_path);
     g_free(options->prometheus_path);
+    g_strfreev(options->images);
+    g_free(options->format);
+    g_free(options->snapshot);
     g_free(options);
 }

@@ -9,8 +9,8 @@
 
 /* The options of all verbs; each verb accepts those named in its options_wanted. */
 typedef struct {
-    GPtrArray *targets;  /* of Target; at least one */
-    Target *target;      /* the one of them to work on; after parsing the first */
+    GPtrArray *targets;  /* of Target; none with OPTIONS_IMAGES, else at least one */
+    Target *target;      /* the one of them to work on; after parsing the first; NULL without */
     unsigned parallel;   /* how many of them at a time */
     bool many;           /* they are worked on side by side, even if there is only one */
     bool reported;       /* what goes wrong is told by whoever reads the report, not by the verb */
@@ -30,7 +30,11 @@ typedef struct {
     bool nagios;           /* one line instead of tables, and the exit statuses of a plugin */
     unsigned repeat;       /* verify: how often, 1 or more */
     int64_t pause_us;      /* verify: between two of them */
+    char **images;         /* inspect: at least one address; else NULL */
+    char *format;          /* NULL: found out */
+    char *snapshot;        /* NULL: the image as it is */
     bool no_canary;
+    bool no_disk;
     bool json;
 } Options;
 
@@ -53,6 +57,8 @@ typedef enum {
     OPTIONS_OUTPUTS = 1 << 9, /* --html, --prometheus, --nagios */
     OPTIONS_REPEAT = 1 << 10, /* --repeat, --pause */
     OPTIONS_PAGE = 1 << 11,   /* html_path is the verb's argument, which is required */
+    OPTIONS_IMAGES = 1 << 13,
+    OPTIONS_DISK = 1 << 14,
 } OptionsWanted;
 
 /* arguments: what follows the verb, NULL-terminated. Errors are PROBE_ERROR_USAGE. --help prints

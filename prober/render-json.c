@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "prober/render-json.h"
+#include "prober/render-inspect.h"
 
 #include <stdio.h>
 
@@ -10,8 +11,10 @@ JsonWriter *render_json_begin(const char *verb, const Target *target)
     json_writer_begin_object(writer, NULL);
     json_writer_string(writer, "schema", RENDER_JSON_SCHEMA);
     json_writer_string(writer, "verb", verb);
-    json_writer_string(writer, "guest", target->name);
-    json_writer_optional_string(writer, "socket", target->socket_path);
+    if (target) {
+        json_writer_string(writer, "guest", target->name);
+        json_writer_optional_string(writer, "socket", target->socket_path);
+    }
     return writer;
 }
 
@@ -196,5 +199,7 @@ void render_json_verify(JsonWriter *writer, const VerifyReport *report)
     render_json_window(writer, report->window);
     if (report->watch)
         render_json_devices(writer, report->watch);
+    if (report->disks)
+        render_json_disk_history(writer, report->disks);
     write_canaries(writer, report->canaries);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "prober/render-table.h"
+#include "prober/render-inspect.h"
 #include "prober/result-tables.h"
 #include "prober/terminal-text.h"
 #include "prober/text-table.h"
@@ -119,6 +120,8 @@ void render_table_verify(const VerifyReport *report, const char *guest_name, boo
     print_table(result_table_hooks(window), colour);
     if (report->watch)
         print_table(result_table_devices(report->watch), colour);
+    if (report->disks)
+        render_table_disk_history(report->disks, colour);
     print_table(result_table_canaries(report->canaries), colour);
     render_table_evidence(report->evidence, colour);
     if (report->judged)

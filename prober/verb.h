@@ -25,6 +25,7 @@ int verb_freeze(const Options *options, Interrupt *interrupt);
 int verb_thaw(const Options *options, Interrupt *interrupt);
 int verb_history(const Options *options, Interrupt *interrupt);
 int verb_log(const Options *options, Interrupt *interrupt);
+int verb_inspect(const Options *options, Interrupt *interrupt);
 int verb_verify(const Options *options, Interrupt *interrupt);
 int verb_report(const Options *options, Interrupt *interrupt);
 int verb_watch(const Options *options, Interrupt *interrupt);

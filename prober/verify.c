@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "prober/verify.h"
+#include "prober/disk-watch.h"
 #include "prober/evidence-canary.h"
 #include "prober/evidence-claim.h"
 #include "prober/evidence-counters.h"
@@ -29,9 +30,11 @@ typedef struct {
     Progress *progress;
     VerifyReport *report;
     GuestFilesystems *guest; /* NULL: the guest does not tell */
-    CounterSource *counters; /* NULL: none, or lost */
+    CounterSource *counters; /* NULL: none */
+    bool counters_lost;      /* the disks may still need what is behind them */
     CounterFindings counter_findings;
     char *counter_problem;
+    DiskWatch *disks;      /* NULL: not opened yet */
     ExecCanaries *writers; /* NULL: none */
     CanaryFindings canary_findings;
     char *canary_problem;
@@ -99,6 +102,27 @@ static bool open_counters(Verify *verify, GError **error)
     return true;
 }
 
+static bool open_disks(Verify *verify, GError **error)
+{
+    const Options *options = verify->options;
+    Qmp *qmp = verify->counters ? counter_source_qmp(verify->counters) : NULL;
+
+    if (options->no_disk) {
+        verify->disks = disk_watch_new_unavailable("switched off", "leave out --no-disk");
+    } else if (qmp) {
+        /* The exports must be removed after a signal, too; no sample takes long. */
+        counter_source_set_interrupt_fd(verify->counters, -1);
+        verify->disks = disk_watch_new(qmp, options->timeout_ms, interrupt_fd(verify->interrupt));
+    } else if (verify->counters) {
+        verify->disks =
+            disk_watch_new_unavailable("no way to read the guest's disks given", "add --qmp PATH");
+    } else {
+        verify->disks = disk_watch_new_unavailable(verify->counter_findings.unavailable,
+                                                   verify->counter_findings.remedy);
+    }
+    return !interrupt_check(verify->interrupt, error);
+}
+
 static bool no_canary(Verify *verify, const char *reason, const char *remedy)
 {
     g_free(verify->canary_problem);
@@ -158,7 +182,7 @@ static bool sample(Verify *verify, CounterPhase phase, GError **error)
 {
     g_autoptr(GError) problem = NULL;
 
-    if (!verify->counters)
+    if (!verify->counters || verify->counters_lost)
         return true;
     g_autoptr(GArray) now = counter_source_sample(
         verify->counters, MIN(verify->options->timeout_ms, SAMPLE_TIMEOUT_MS), &problem);
@@ -170,7 +194,7 @@ static bool sample(Verify *verify, CounterPhase phase, GError **error)
         return false;
     verify->counter_problem = g_strdup(problem->message);
     verify->counter_findings.lost = verify->counter_problem;
-    g_clear_pointer(&verify->counters, counter_source_free);
+    verify->counters_lost = true;
     return true;
 }
 
@@ -208,6 +232,8 @@ static bool watch_before(Verify *verify, GError **error)
         return false;
 
     g_autoptr(GError) problem = NULL;
+    if (!disk_watch_read_before(verify->disks, verify->interrupt, error))
+        return false;
     if (!verify->writers || exec_canaries_mark_before(verify->writers, &problem))
         return true;
     if (interrupt_check(verify->interrupt, error))
@@ -256,11 +282,13 @@ static bool hold(Verify *verify, GError **error)
 
     if (!sample(verify, COUNTER_PHASE_FREEZING, error))
         return false;
+    disk_watch_read_in_hold(verify->disks);
     do {
         int64_t next_us = MIN(g_get_monotonic_time() + STATUS_EVERY_US, end_us);
         if (!ask_status(verify, error) || !sample_until(verify, COUNTER_PHASE_HOLD, next_us, error))
             return false;
     } while (g_get_monotonic_time() < end_us);
+    disk_watch_read_in_hold(verify->disks);
     return ask_status(verify, error) && sample(verify, COUNTER_PHASE_HOLD, error);
 }
 
@@ -294,7 +322,7 @@ static bool watch_after(Verify *verify, GError **error)
         g_clear_pointer(&verify->writers, exec_canaries_free);
         no_canary(verify, problem->message, NULL);
     }
-    if (!verify->counters)
+    if (!verify->counters || verify->counters_lost)
         return true;
     return sample_until(verify, COUNTER_PHASE_AFTER, g_get_monotonic_time() + WATCH_AFTER_US,
                         error);
@@ -335,6 +363,18 @@ static void count_hooks(const GuestWindow *window, HookOutcome *outcome)
     }
 }
 
+static Evidence *judge_disks(const Verify *verify)
+{
+    const DiskClaim claim = {
+        .window = verify->report->window,
+        .guest = verify->guest,
+        .coverage = verify->report->coverage,
+        .requested = requested(verify),
+    };
+
+    return evidence_disk_judge(disk_watch_findings(verify->disks), &claim);
+}
+
 static void judge(Verify *verify)
 {
     VerifyReport *report = verify->report;
@@ -347,6 +387,7 @@ static void judge(Verify *verify)
     g_ptr_array_add(report->evidence,
                     evidence_counters_judge(&verify->counter_findings, report->coverage));
     g_ptr_array_add(report->evidence, evidence_canary_judge(&verify->canary_findings));
+    g_ptr_array_add(report->evidence, judge_disks(verify));
 
     count_hooks(report->window, &hooks);
     report->verdict = verdict_reach(report->evidence);
@@ -381,8 +422,8 @@ static bool prepare(Verify *verify, GError **error)
     progress_show(verify->progress, "asking the agent");
     agent_link_set_interrupt_fd(verify->link, interrupt_fd(verify->interrupt));
     return look_at_agent(verify, error) && look_at_filesystems(verify, error) &&
-           open_counters(verify, error) && start_writers(verify, error) &&
-           watch_before(verify, error);
+           open_counters(verify, error) && open_disks(verify, error) &&
+           start_writers(verify, error) && watch_before(verify, error);
 }
 
 static void stop_writers(Verify *verify)
@@ -406,6 +447,7 @@ static char *failure_text(Verify *verify, const GError *problem)
 static void forget_watchers(Verify *verify)
 {
     verify->counter_findings.lost = "there was no complete hold";
+    disk_watch_lose(verify->disks, "there was no complete hold");
     if (verify->writers)
         no_canary(verify, "there was no complete hold", NULL);
 }
@@ -420,6 +462,7 @@ static void run_window(Verify *verify)
     if (!held && !report->window->freeze_error)
         report->failure = failure_text(verify, problem);
     thaw(verify);
+    disk_watch_close(verify->disks);
 
     bool interrupted = interrupt_check(verify->interrupt, NULL);
     if (held && !interrupted && !report->unthawed) {
@@ -439,6 +482,9 @@ static void run_window(Verify *verify)
 static void verify_clear(Verify *verify)
 {
     g_clear_pointer(&verify->guest, guest_filesystems_free);
+    if (verify->disks)
+        verify->report->disks = disk_watch_steal_history(verify->disks);
+    g_clear_pointer(&verify->disks, disk_watch_free);
     g_clear_pointer(&verify->counters, counter_source_free);
     g_clear_pointer(&verify->writers, exec_canaries_free);
     g_free(verify->counter_problem);
@@ -479,6 +525,7 @@ void verify_report_free(VerifyReport *report)
     g_clear_pointer(&report->profile, agent_profile_free);
     g_clear_pointer(&report->coverage, freeze_coverage_free);
     g_clear_pointer(&report->watch, counter_watch_free);
+    g_clear_pointer(&report->disks, disk_history_free);
     guest_window_free(report->window);
     g_ptr_array_unref(report->canaries);
     g_ptr_array_unref(report->evidence);

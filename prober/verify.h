@@ -4,6 +4,7 @@
 #include "prober/agent-link.h"
 #include "prober/agent-profile.h"
 #include "prober/counter-watch.h"
+#include "prober/disk-history.h"
 #include "prober/freeze-coverage.h"
 #include "prober/guest-window.h"
 #include "prober/interrupt.h"
@@ -24,6 +25,7 @@ typedef struct {
     GuestWindow *window;
     FreezeCoverage *coverage; /* NULL without a judgement */
     CounterWatch *watch;      /* NULL when there were no counters */
+    DiskHistory *disks;       /* NULL when no disk was read */
     GPtrArray *canaries;      /* of CanaryRecord; may be empty */
     GPtrArray *evidence;      /* of Evidence; empty without a judgement */
     bool judged;              /* verdict and consistency hold */

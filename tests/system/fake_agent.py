@@ -275,7 +275,8 @@ class FakeQmp(_Server):
         connection.sendall(json.dumps(self.greeting).encode() + b"\r\n")
         for line in self.lines(connection):
             request = json.loads(line)
-            answer = self.answers[request["execute"]]
+            answer = self.answers.get(request["execute"], CommandError(
+                f"The command {request['execute']} has not been found", "CommandNotFound"))
             if callable(answer):
                 answer = answer(request.get("arguments", {}))
             event = {"event": "RTC_CHANGE", "data": {"offset": 0}}

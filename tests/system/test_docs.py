@@ -274,7 +274,16 @@ def test_the_manual_page_has_the_members_of_every_json_object(tmp_path):
         one = ("--mountpoint", mount_point)
         freeze_and_thaw = " && ".join(f"{PROBE} {verb} --socket {agent.socket_path}"
                                       for verb in ("freeze", "thaw"))
+        def inspect(*images):
+            result = subprocess.run([PROBE, "inspect", "--json", *images], capture_output=True,
+                                    check=False)
+            return json.loads(result.stdout)
+
+        empty = tmp_path / "empty"
+        empty.write_bytes(bytes(1 << 20))
         objects = {
+            "inspect": inspect(filesystems.directory / "frozen.img", empty),
+            "uninspected": inspect("/nowhere"),
             "ping": probe("ping"), "info": probe("info"), "freeze": probe("freeze", *one),
             "status": probe("status"), "thaw": probe("thaw"),
             "verify": probe("verify", "--hold=0.3", *one),
@@ -287,7 +296,7 @@ def test_the_manual_page_has_the_members_of_every_json_object(tmp_path):
                 [PROBE, "ping", "--json", "--socket=/nowhere", "--socket", agent.socket_path],
                 capture_output=True, check=False).stdout.splitlines()[-1]),
         }
-    assert sorted(objects.keys() - {"refused", "summary"}) == sorted(helped_verbs())
+    assert sorted(objects.keys() - {"refused", "summary", "uninspected"}) == sorted(helped_verbs())
     assert objects["verify"]["verdict"] == "FROZEN"
     assert objects["watch"]["freezes"][0]["devices"] and objects["watch"]["disks"]
     assert objects["snapshot"]["snapshots"] and objects["snapshot"]["window"]

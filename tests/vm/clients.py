@@ -48,6 +48,8 @@ class QmpClient(Client):
             answer = json.loads(self.receive_line(deadline - time.monotonic()))
             if "event" in answer:
                 self._events.append(answer["event"])
+            elif "QMP" in answer:
+                continue  # events that came before the greeting were taken for it
             elif "error" in answer:
                 raise CommandError(answer["error"])
             else:

@@ -36,7 +36,7 @@ def test_verify_finds_a_busy_guest_frozen_by_all_its_evidence(any_guest, run_pro
         report = json.loads(result.stdout)
         assert report["verdict"] == "FROZEN"
         stances = {piece["source"]: piece["stance"] for piece in report["evidence"]}
-        assert stances == {"claim": "for", "counters": "for", "canary": "for"}
+        assert stances == {"claim": "for", "counters": "for", "canary": "for", "disk": "for"}
         assert report["window"]["frozen-count"] == report["window"]["thawed-count"] == 4
         writers.wait_for_progress()
 
