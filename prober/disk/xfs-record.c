@@ -58,11 +58,13 @@ static uint32_t checksum(const XfsRecord *record, const uint8_t *raw, size_t hea
 {
     static const uint8_t zero[4];
     const uint8_t *data = raw + record->header_blocks * BLOCK_BYTES;
+    uint32_t needed = (record->data_bytes + DATA_BYTES_PER_HEADER - 1) / DATA_BYTES_PER_HEADER;
     uint32_t crc = crc32c(CRC32C_START, raw, CRC_AT);
 
     crc = crc32c(crc, zero, sizeof zero);
     crc = crc32c(crc, raw + CRC_AT + sizeof zero, header_bytes - CRC_AT - sizeof zero);
-    for (uint32_t i = 1; i < record->header_blocks; i++)
+    /* Of the headers that follow, those count that the data needs, not all that are there. */
+    for (uint32_t i = 1; i < MIN(record->header_blocks, needed); i++)
         crc = crc32c(crc, raw + i * BLOCK_BYTES, CONTINUED_BYTES);
     return ~crc32c(crc, data, record->data_bytes);
 }
