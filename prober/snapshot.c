@@ -4,6 +4,7 @@
 #include "prober/evidence-claim.h"
 #include "prober/evidence-counters.h"
 #include "prober/guest-freeze.h"
+#include "prober/inspect.h"
 #include "prober/probe-error.h"
 #include "prober/verb.h"
 
@@ -268,6 +269,52 @@ static Evidence *judge_counters(const Snapshot *snapshot, const FreezeCoverage *
                         NULL);
 }
 
+/* Of all disks alike, else NULL: then each image's own magic tells. */
+static const char *common_format(const GPtrArray *disks)
+{
+    const SnapshotDisk *first = g_ptr_array_index(disks, 0);
+
+    for (unsigned i = 1; i < disks->len; i++) {
+        const SnapshotDisk *disk = g_ptr_array_index(disks, i);
+        if (g_strcmp0(disk->format, first->format) != 0)
+            return NULL;
+    }
+    return first->format;
+}
+
+static Evidence *silent_images(const char *why)
+{
+    return evidence_new(EVIDENCE_DISK, EVIDENCE_SILENT,
+                        g_strdup_printf("what was taken cannot be read: %s", why),
+                        "run quiesce-probe inspect where it can");
+}
+
+/* The guest goes on in other images: these change no more. */
+static Evidence *inspect_images(Snapshot *snapshot)
+{
+    const GPtrArray *disks = snapshot->report->disks;
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(GPtrArray) addresses = g_ptr_array_new();
+
+    for (unsigned i = 0; i < disks->len; i++) {
+        const SnapshotDisk *disk = g_ptr_array_index(disks, i);
+        if (!disk->image)
+            return silent_images("a disk's image is not known");
+        g_ptr_array_add(addresses, disk->image);
+    }
+    g_ptr_array_add(addresses, NULL);
+    const InspectRequest request = {
+        .addresses = (const char *const *)addresses->pdata,
+        .format = common_format(disks),
+        .timeout_ms = snapshot->options->timeout_ms,
+        .interrupt_fd = interrupt_fd(snapshot->interrupt),
+    };
+    g_autoptr(InspectReport) report = inspect_run(&request, &problem);
+    if (!report || interrupt_check(snapshot->interrupt, NULL))
+        return silent_images(problem ? problem->message : "interrupted");
+    return g_ptr_array_steal_index(report->evidence, 0);
+}
+
 static HookOutcome count_hooks(const GuestWindow *window)
 {
     HookOutcome outcome = {.known = window->detailed, .ran = window->hooks->len};
@@ -288,6 +335,9 @@ static void judge(Snapshot *snapshot)
     g_ptr_array_add(report->evidence, evidence_claim_judge(report->window, coverage));
     g_ptr_array_add(report->evidence, judge_counters(snapshot, coverage));
     g_ptr_array_add(report->evidence, judge_canaries(snapshot));
+    progress_show(snapshot->progress, "looking into what was taken");
+    g_ptr_array_add(report->evidence, inspect_images(snapshot));
+    progress_clear(snapshot->progress);
     report->verdict = verdict_reach(report->evidence);
     report->consistency = verdict_consistency(report->verdict, &hooks);
     report->judged = true;
