@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent/canary.h"
 
+#include "agent/descriptors.h"
 #include "agent/freeze-board.h"
 
 #include <errno.h>
@@ -120,7 +121,7 @@ G_NORETURN static void run_writers(Canary *canary, pid_t daemon_pid)
         _exit(0); /* it died before the line above */
     prctl(PR_SET_NAME, "quiesced-canary");
     signal(SIGTERM, SIG_DFL);
-    close_range(3, ~0u, 0);
+    descriptors_close_others(-1, -1);
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, WRITER_STACK_BYTES);
     for (unsigned i = 0; i < canary->n_writers; i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent/freezer-process.h"
 
+#include "agent/descriptors.h"
 #include "agent/freeze-board.h"
 #include "agent/freeze-crew.h"
 #include "agent/freezer-message.h"
@@ -431,18 +432,6 @@ static int survive_what_kills_others(void)
     return lock_error;
 }
 
-static void close_foreign_descriptors(int first_kept, int second_kept)
-{
-    int low = MIN(first_kept, second_kept);
-    int high = MAX(first_kept, second_kept);
-
-    if (low > 3)
-        close_range(3, (unsigned)low - 1, 0);
-    if (high > low + 1)
-        close_range((unsigned)low + 1, (unsigned)high - 1, 0);
-    close_range((unsigned)high + 1, ~0u, 0);
-}
-
 static void serve_one_message(Process *process)
 {
     FreezerMessage message;
@@ -494,7 +483,7 @@ void freezer_process_run(int socket_fd, int phase_fd, pid_t daemon_pid, const ch
         .predecessor_pidfd = -1,
     };
 
-    close_foreign_descriptors(socket_fd, phase_fd);
+    descriptors_close_others(socket_fd, phase_fd);
     prctl(PR_SET_NAME, "quiesced-freeze");
     int lock_error = survive_what_kills_others();
     if (lock_error != 0)

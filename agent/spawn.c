@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent/spawn.h"
+#include "agent/descriptors.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 static void settle_signals(void)
@@ -19,7 +19,7 @@ static void settle_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static bool settle_descriptors(const SpawnOptions *options)
+static bool settle_descriptors(const SpawnOptions *options, int exec_fd)
 {
     const int wanted[] = {options->input_fd, options->output_fd, options->error_fd};
     int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -29,10 +29,7 @@ static bool settle_descriptors(const SpawnOptions *options)
     for (int fd = 0; fd < 3; fd++)
         if (dup2(wanted[fd] >= 0 ? wanted[fd] : null_fd, fd) < 0)
             return false;
-#if defined(SYS_close_range)
-    /* For descriptors that a library opened without O_CLOEXEC: CLOSE_RANGE_CLOEXEC, Linux 5.11. */
-    syscall(SYS_close_range, 3u, ~0u, 1u << 2);
-#endif
+    descriptors_close_others(exec_fd, -1);
     return true;
 }
 
@@ -44,7 +41,7 @@ static G_NORETURN void run_program(const SpawnOptions *options, int exec_fd)
     setsid();
     settle_signals();
     umask(022);
-    if (settle_descriptors(options) && chdir("/") == 0) {
+    if (settle_descriptors(options, exec_fd) && chdir("/") == 0) {
         if (options->search_path)
             execvpe(argv[0], argv, environment);
         else

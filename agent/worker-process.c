@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent/worker-process.h"
+#include "agent/descriptors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -114,20 +115,13 @@ static gboolean on_result(int fd, GIOCondition condition, void *user_data)
     return G_SOURCE_REMOVE;
 }
 
-/* A copy of the freezer's socket kept open here would keep the freezer from hearing its end. */
-static void close_others(int kept)
-{
-    if (kept > 3)
-        close_range(3, (unsigned)kept - 1, 0);
-    close_range((unsigned)kept + 1, ~0u, 0);
-}
-
 static G_NORETURN void run(const char *name, WorkerProcessBody body, void *data, int result_fd)
 {
     sigset_t none;
 
     prctl(PR_SET_NAME, name);
-    close_others(result_fd);
+    /* A copy of the freezer's socket kept open here would keep the freezer from hearing its end. */
+    descriptors_close_others(result_fd, -1);
     sigemptyset(&none);
     signal(SIGPIPE, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
