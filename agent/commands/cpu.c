@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent/command.h"
 #include "agent/log.h"
+#include "agent/worker-process.h"
 #include "platform/memory-blocks.h"
 #include "platform/processors.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Processors and memory: which there are, what they do, and switching them on and off. */
 
@@ -180,8 +182,32 @@ static const Argument set_memory_blocks_arguments[] = {
     ARGUMENT_END,
 };
 
-static bool run_set_memory_blocks(Agent *agent, const void *arguments, JsonWriter *reply,
-                                  GError **error)
+/* ---- switching memory, in a process ---- */
+
+/* The kernel moves what lies in a block elsewhere, and tries until it succeeds or a signal comes
+ * (linux/mm/memory_hotplug.c, offline_pages()). */
+#define SWITCH_DEADLINE_MS (60 * 1000)
+
+typedef struct {
+    MemoryBlockResult result;
+    int error_number;
+} BlockSwitched;
+
+static void switch_blocks(int result_fd, void *data)
+{
+    const SetMemoryBlocksArguments *set = data;
+
+    for (unsigned i = 0; i < set->mem_blks->len; i++) {
+        const BlockSwitch *wanted = g_ptr_array_index(set->mem_blks, i);
+        BlockSwitched done = {0};
+        done.result =
+            memory_block_set_online(wanted->phys_index, wanted->online, &done.error_number);
+        if (!worker_process_write(result_fd, &done, sizeof done))
+            return;
+    }
+}
+
+static void write_switched(JsonWriter *reply, uint64_t phys_index, const BlockSwitched *done)
 {
     static const char *const results[] = {
         [MEMORY_BLOCK_DONE] = "success",
@@ -189,23 +215,52 @@ static bool run_set_memory_blocks(Agent *agent, const void *arguments, JsonWrite
         [MEMORY_BLOCK_NOT_SUPPORTED] = "operation-not-supported",
         [MEMORY_BLOCK_FAILED] = "operation-failed",
     };
-    const SetMemoryBlocksArguments *set = arguments;
 
+    json_writer_begin_object(reply, NULL);
+    json_writer_unsigned(reply, "phys-index", phys_index);
+    json_writer_string(reply, "response", results[done->result]);
+    if (done->error_number != 0)
+        json_writer_integer(reply, "error-code", done->error_number);
+    json_writer_end_object(reply);
+}
+
+typedef struct {
+    CommandCall *call;
+    const SetMemoryBlocksArguments *set; /* the call's */
+} BlocksCall;
+
+static void on_blocks_switched(const char *results, size_t length, const GError *problem,
+                               void *user_data)
+{
+    BlocksCall *blocks = user_data;
+    JsonWriter *reply = command_call_reply(blocks->call);
+
+    if (problem)
+        log_warning(TOPIC, "switching memory: %s", problem->message);
     json_writer_begin_array(reply, "return");
-    for (unsigned i = 0; i < set->mem_blks->len; i++) {
-        const BlockSwitch *wanted = g_ptr_array_index(set->mem_blks, i);
-        int error_number;
-        MemoryBlockResult result =
-            memory_block_set_online(wanted->phys_index, wanted->online, &error_number);
-        json_writer_begin_object(reply, NULL);
-        json_writer_unsigned(reply, "phys-index", wanted->phys_index);
-        json_writer_string(reply, "response", results[result]);
-        if (error_number != 0)
-            json_writer_integer(reply, "error-code", error_number);
-        json_writer_end_object(reply);
+    for (unsigned i = 0; i < blocks->set->mem_blks->len; i++) {
+        const BlockSwitch *wanted = g_ptr_array_index(blocks->set->mem_blks, i);
+        BlockSwitched done = {.result = MEMORY_BLOCK_FAILED, .error_number = EINTR};
+        if ((i + 1) * sizeof done <= length)
+            memcpy(&done, results + i * sizeof done, sizeof done);
+        write_switched(reply, wanted->phys_index, &done);
     }
     json_writer_end_array(reply);
-    return true;
+    command_call_finish(blocks->call, NULL);
+    g_free(blocks);
+}
+
+static void start_set_memory_blocks(Agent *agent, const void *arguments, CommandCall *call)
+{
+    BlocksCall *blocks = g_new0(BlocksCall, 1);
+    GError *error = NULL;
+
+    *blocks = (BlocksCall){.call = call, .set = arguments};
+    if (worker_process_start("quiesced-memory", switch_blocks, (void *)arguments,
+                             SWITCH_DEADLINE_MS, on_blocks_switched, blocks, &error))
+        return;
+    command_call_finish(call, error);
+    g_free(blocks);
 }
 
 const Command cpu_commands[] = {
@@ -225,6 +280,6 @@ const Command cpu_commands[] = {
     {.name = "guest-set-memory-blocks",
      .arguments = set_memory_blocks_arguments,
      .arguments_size = sizeof(SetMemoryBlocksArguments),
-     .run = run_set_memory_blocks},
+     .start = start_set_memory_blocks},
     {.name = NULL},
 };

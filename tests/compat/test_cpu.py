@@ -3,8 +3,12 @@
 the guest (tests/vm/test_hotplug.py)."""
 
 import os
+import signal
+import subprocess
 
 import pytest
+
+from wire import wait_until
 
 SWITCH = {"logical-id": 0, "online": True}
 
@@ -71,3 +75,26 @@ def test_the_same_memory_blocks_in_ascending_order(pair):
 ])
 def test_switching_memory(pair, blocks):
     pair.same("guest-set-memory-blocks", mem_blks=blocks)
+
+
+# Opening a pipe's only end hangs as switching a block off does whose pages cannot be moved.
+HUNG_MEMORY = """set -e
+mount -t tmpfs none /sys/devices/system/memory
+mkdir /sys/devices/system/memory/memory7
+mkfifo /sys/devices/system/memory/memory7/state
+exec "$@"
+"""
+
+
+def test_memory_that_cannot_be_switched_off_holds_up_nobody(agent):
+    agent.start(prefix=("unshare", "-m", "sh", "-c", HUNG_MEMORY, "sh"))
+    blocks = [{"phys-index": 99, "online": True}, {"phys-index": 7, "online": False}]
+    with agent.connect() as other:
+        agent.host.request("guest-set-memory-blocks", mem_blks=blocks)
+        assert other.call("guest-ping") == {}
+        worker = wait_until(lambda: subprocess.run(["pgrep", "-P", str(agent.pid), "quiesced-memory"], timeout=20,
+                                                   capture_output=True, text=True).stdout, "the process is there")
+        os.kill(int(worker), signal.SIGKILL)
+        assert agent.host.receive_reply(20)["return"] == [
+            {"phys-index": 99, "response": "not-found", "error-code": 2},
+            {"phys-index": 7, "response": "operation-failed", "error-code": 4}]
