@@ -256,11 +256,32 @@ static uint32_t flags_of(const NetworkRoute *route, unsigned char type)
                       (rejects ? RTF_REJECT : 0));
 }
 
+static void take_hop(NetworkRoute *route, uint32_t index, const struct nlattr *gateway)
+{
+    char name[IF_NAMESIZE];
+
+    write_address(gateway, route->ipv6 ? AF_INET6 : AF_INET, route->gateway);
+    if (index != 0 && if_indextoname(index, name))
+        route->interface = g_strdup(name);
+}
+
+/* Of several hops the first, as /proc/net/route has it. rtnetlink(7) */
+static void take_first_hop(NetworkRoute *route, const struct nlattr *hops)
+{
+    const struct rtnexthop *first = mnl_attr_get_payload(hops);
+    size_t length = mnl_attr_get_payload_len(hops);
+    Attributes attributes = {0};
+
+    if (length < sizeof *first || first->rtnh_len < sizeof *first || first->rtnh_len > length)
+        return;
+    mnl_attr_parse_payload(first + 1, first->rtnh_len - sizeof *first, keep_attribute, &attributes);
+    take_hop(route, (uint32_t)first->rtnh_ifindex, attributes.of[RTA_GATEWAY]);
+}
+
 static int take_route(const struct nlmsghdr *header, void *data)
 {
     const struct rtmsg *message = mnl_nlmsg_get_payload(header);
     Attributes attributes = {0};
-    char name[IF_NAMESIZE];
 
     mnl_attr_parse(header, sizeof *message, keep_attribute, &attributes);
     uint32_t table =
@@ -272,10 +293,11 @@ static int take_route(const struct nlmsghdr *header, void *data)
     take_end(attributes.of[RTA_DST], message->rtm_family, message->rtm_dst_len,
              &route->destination);
     take_end(attributes.of[RTA_SRC], message->rtm_family, message->rtm_src_len, &route->source);
-    write_address(attributes.of[RTA_GATEWAY], message->rtm_family, route->gateway);
     route->metric = number_of(attributes.of[RTA_PRIORITY]);
-    if (attributes.of[RTA_OIF] && if_indextoname(number_of(attributes.of[RTA_OIF]), name))
-        route->interface = g_strdup(name);
+    if (attributes.of[RTA_MULTIPATH])
+        take_first_hop(route, attributes.of[RTA_MULTIPATH]);
+    else
+        take_hop(route, number_of(attributes.of[RTA_OIF]), attributes.of[RTA_GATEWAY]);
     if (attributes.of[RTA_METRICS])
         mnl_attr_parse_nested(attributes.of[RTA_METRICS], take_metric, route);
     route->flags = flags_of(route, message->rtm_type);

@@ -102,6 +102,14 @@ def test_a_routes_metrics_and_flags(ours):
     assert routes["0.0.0.0"]["flags"] == up | gateway
 
 
+def test_a_route_of_several_hops_shows_the_first(ours):
+    add = ["nsenter", "-n", "-t", str(ours.pid), "ip", "route", "add"]
+    subprocess.run([*add, "10.4.0.0/16", "nexthop", "via", "10.9.0.251", "dev", "left",
+                    "nexthop", "via", "10.9.0.252", "dev", "left"], check=True, timeout=20)
+    routes = {route["destination"]: route for route in ours.call("guest-network-get-route")}
+    assert routes["10.4.0.0"].items() >= {"gateway": "10.9.0.251", "iface": "left", "flags": 3}.items()
+
+
 def test_a_namespace_without_anything(agent):
     agent.start(prefix=("unshare", "-n"))
     (only,) = agent.call("guest-network-get-interfaces")
