@@ -170,7 +170,7 @@ static void take_exit(GuestProcess *process)
     waitpid(process->pid, &process->wait_status, 0);
     process->exit_source = 0;
     process->exited = true;
-    stream_close(&process->input);
+    stream_clear(&process->input); /* what it did not want may be tens of megabytes */
     process->linger_source = g_timeout_add(GUEST_PROCESS_LINGER_MS, on_lingered, process);
     end_if_over(process);
 }

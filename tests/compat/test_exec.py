@@ -131,6 +131,16 @@ def test_input_that_nobody_reads_does_no_harm(agent):
     assert end == {"exited": True, "exitcode": 0}
 
 
+def test_input_that_nobody_read_is_not_kept_with_the_end(agent):
+    agent.start()
+    for _ in range(16):
+        pid = agent.call("guest-exec", path="true", input_data=b64(bytes(8 * MEBIBYTE)))["pid"]
+        wait_until(lambda: not os.path.exists(f"/proc/{pid}"), f"process {pid} is reaped")
+    with open(f"/proc/{agent.pid}/statm", encoding="ascii") as file:
+        resident = int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+    assert resident < 64 * MEBIBYTE
+
+
 @pytest.mark.parametrize("stream, redirection", [("out", ""), ("err", " >&2")])
 def test_output_is_bounded_and_the_rest_is_thrown_away(agent, stream, redirection):
     agent.start()
