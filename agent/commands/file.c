@@ -182,8 +182,8 @@ static size_t write_bytes(int fd, const uint8_t *bytes, size_t length, int *errn
         ssize_t put = write(fd, bytes + done, length - done);
         if (put < 0 && errno == EINTR)
             continue;
-        if (put < 0) {
-            *errno_value = errno;
+        if (put <= 0) {
+            *errno_value = put < 0 ? errno : 0; /* a driver may take nothing for ever: 0 */
             break;
         }
         done += (size_t)put;

@@ -113,6 +113,12 @@ static char **read_lines(const char *path, GError **error)
     }
     close(fd);
     text[length] = '\0';
+    if (readable && strlen(text) != length) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+                    "failed to read '%s': it holds a NUL byte, what follows it would be lost",
+                    path);
+        return NULL;
+    }
     return readable ? g_strsplit(text, "\n", -1) : NULL;
 }
 
@@ -131,6 +137,11 @@ static bool write_lines(const char *directory, const char *path, char **lines, G
 {
     g_autofree char *joined = g_strjoinv("\n", lines);
     g_autofree char *text = *joined ? g_strconcat(joined, "\n", NULL) : g_strdup("");
+    if (strlen(text) > FILE_MAX_BYTES) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+                    "failed to write '%s': it would exceed %d bytes", path, FILE_MAX_BYTES);
+        return false;
+    }
     g_autofree char *temporary = g_build_filename(directory, ".authorized_keys.XXXXXX", NULL);
     int fd = g_mkstemp_full(temporary, O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
 

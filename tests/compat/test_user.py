@@ -170,6 +170,22 @@ def test_a_huge_file_is_refused(agent):
         agent.call("guest-ssh-get-authorized-keys", username="anna")
 
 
+def test_a_file_does_not_grow_beyond_what_is_read(agent):
+    keys = ["ssh-rsa " + "x" * 1000 + str(number) for number in range(1100)]
+    with pytest.raises(CommandError, match="would exceed 1048576 bytes"):
+        agent.call("guest-ssh-add-authorized-keys", username="anna", keys=keys)
+    assert not agent.keys.exists()
+
+
+def test_a_file_of_which_an_end_would_be_lost_is_left_alone(agent):
+    agent.keys.parent.mkdir()
+    agent.keys.write_bytes(b"one\n\0two\n")
+    os.chown(agent.keys.parent, UID, UID)
+    with pytest.raises(CommandError, match="NUL byte"):
+        agent.call("guest-ssh-add-authorized-keys", username="anna", keys=[KEY])
+    assert agent.keys.read_bytes() == b"one\n\0two\n"
+
+
 def test_roots_own_keys(agent):
     root = agent.directory / "root"
     root.mkdir()
