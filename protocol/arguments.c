@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "protocol/arguments.h"
 
+#include "protocol/base64.h"
 #include "protocol/excerpt.h"
 #include "protocol/protocol-error.h"
 
@@ -123,42 +124,17 @@ static bool store_string(const Argument *row, json_object *value, void *slot, co
     return true;
 }
 
-/* Complete groups of four, padding only in the last; line breaks may stand between, as qemu-ga has
- * it. g_base64_decode() would pass over everything else in silence, and lose an unpadded end. */
-static bool is_base64(const char *text, size_t length)
-{
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                   "0123456789+/";
-    size_t characters = 0;
-    size_t padding = 0;
-
-    for (size_t at = 0; at < length; at++) {
-        size_t run = padding > 0 ? 0 : strspn(text + at, alphabet);
-        characters += run;
-        at += run;
-        if (at == length)
-            break;
-        if (text[at] == '=')
-            padding++;
-        else if (text[at] != '\n')
-            return false;
-    }
-    return padding <= 2 && (characters + padding) % 4 == 0;
-}
-
 static bool store_base64(const Argument *row, json_object *value, void *slot, const Path *path,
                          GError **error)
 {
     ArgumentBytes *decoded = slot;
     const char *text = json_object_get_string(value);
     size_t length = (size_t)json_object_get_string_len(value);
-    int state = 0;
-    unsigned save = 0;
 
-    if (!is_base64(text, length))
+    /* Freed with the other arguments. */
+    decoded->bytes = g_malloc(BASE64_DECODED_ROOM(length));
+    if (!base64_decode(text, length, decoded->bytes, &decoded->length))
         return refuse(error, path, "is not valid base64");
-    decoded->bytes = g_malloc(length / 4 * 3 + 4);
-    decoded->length = g_base64_decode_step(text, length, decoded->bytes, &state, &save);
     return true;
 }
 

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "protocol/json-writer.h"
 
+#include "protocol/base64.h"
+
 #include <math.h>
 #include <string.h>
 
 #define START_BYTES 256
+#define GROUP_BYTES 3
 #define U_FFFD "\xEF\xBF\xBD"
 
 /* Bytes of a string that stand for themselves; 0x7F does not show, so it is escaped. */
@@ -29,10 +32,10 @@ struct JsonWriter {
     GString *text;
     Level levels[JSON_WRITER_MAX_DEPTH];
     unsigned depth;
-    bool done;     /* the outermost value is complete */
-    bool encoding; /* between begin and end of a base64 string */
-    int base64_state;
-    int base64_save;
+    bool done;                 /* the outermost value is complete */
+    bool encoding;             /* between begin and end of a base64 string */
+    uint8_t held[GROUP_BYTES]; /* of base64: the beginning of a group */
+    unsigned held_bytes;
 };
 
 JsonWriter *json_writer_new(void)
@@ -195,44 +198,49 @@ void json_writer_optional_string(JsonWriter *writer, const char *name, const cha
         json_writer_string(writer, name, text);
 }
 
-/* The longest that base64 makes of length bytes, and what g_base64_encode_step() wants beside it.
- */
-static size_t base64_bytes(size_t length)
-{
-    return (length / 3 + 1) * 4 + 4;
-}
-
 void json_writer_begin_base64(JsonWriter *writer, const char *name, size_t expected_bytes)
 {
     begin_value(writer, name);
     g_string_append_c(writer->text, '"');
     size_t start = writer->text->len;
-    g_string_set_size(writer->text, start + base64_bytes(expected_bytes));
+    /* And for what follows it, which must not make the buffer grow to twice its size. */
+    g_string_set_size(writer->text, start + BASE64_ENCODED_BYTES(expected_bytes) + START_BYTES);
     g_string_truncate(writer->text, start);
     writer->encoding = true;
-    writer->base64_state = 0;
-    writer->base64_save = 0;
+    writer->held_bytes = 0;
+}
+
+static void append_groups(JsonWriter *writer, const uint8_t *bytes, size_t length)
+{
+    size_t start = writer->text->len;
+
+    g_string_set_size(writer->text, start + BASE64_ENCODED_BYTES(length));
+    base64_encode(bytes, length, writer->text->str + start);
 }
 
 void json_writer_append_base64(JsonWriter *writer, const void *bytes, size_t length)
 {
-    size_t start = writer->text->len;
+    const uint8_t *at = bytes;
 
     g_assert(writer->encoding);
-    g_string_set_size(writer->text, start + base64_bytes(length));
-    size_t written = g_base64_encode_step(bytes, length, FALSE, writer->text->str + start,
-                                          &writer->base64_state, &writer->base64_save);
-    g_string_truncate(writer->text, start + written);
+    while (length > 0 && writer->held_bytes > 0 && writer->held_bytes < GROUP_BYTES) {
+        writer->held[writer->held_bytes++] = *at++;
+        length--;
+    }
+    if (writer->held_bytes == GROUP_BYTES) {
+        append_groups(writer, writer->held, GROUP_BYTES);
+        writer->held_bytes = 0;
+    }
+    size_t rest = length % GROUP_BYTES;
+    append_groups(writer, at, length - rest);
+    for (size_t i = length - rest; i < length; i++)
+        writer->held[writer->held_bytes++] = at[i];
 }
 
 void json_writer_end_base64(JsonWriter *writer)
 {
-    char rest[5];
-
     g_assert(writer->encoding);
-    size_t written =
-        g_base64_encode_close(FALSE, rest, &writer->base64_state, &writer->base64_save);
-    g_string_append_len(writer->text, rest, (gssize)written);
+    append_groups(writer, writer->held, writer->held_bytes);
     g_string_append_c(writer->text, '"');
     writer->encoding = false;
     end_value(writer);

@@ -46,6 +46,36 @@ START_TEST(base64_becomes_what_it_stands_for)
 }
 END_TEST
 
+/* Parses the text with one character put in at a place. */
+static bool parse_with(const char *text, size_t at, char inserted, Values *values)
+{
+    g_autoptr(GString) longer = g_string_new(text);
+
+    g_string_insert_c(longer, (gssize)at, inserted);
+    return parse(json_object_new_string(longer->str), values, NULL);
+}
+
+START_TEST(a_newline_may_stand_anywhere_and_nothing_else)
+{
+    const uint8_t bytes[40] = "base64 in groups, and one left over .. ";
+
+    for (size_t length = 36; length <= sizeof bytes; length++) {
+        g_autofree char *text = g_base64_encode(bytes, length);
+        for (size_t at = 0; at <= strlen(text); at++) {
+            Values values;
+            ck_assert(parse_with(text, at, '\n', &values));
+            ck_assert_uint_eq(values.data.length, length);
+            ck_assert_mem_eq(values.data.bytes, bytes, length);
+            arguments_clear(table, &values);
+            for (const char *wrong = "=A -_\x7f\xff"; *wrong != '\0'; wrong++) {
+                ck_assert(!parse_with(text, at, *wrong, &values));
+                arguments_clear(table, &values);
+            }
+        }
+    }
+}
+END_TEST
+
 START_TEST(every_byte_and_every_length_survives)
 {
     uint8_t bytes[256];
@@ -105,6 +135,7 @@ int main(void)
 
     tcase_add_loop_test(tests, base64_becomes_what_it_stands_for, 0, G_N_ELEMENTS(good));
     tcase_add_test(tests, every_byte_and_every_length_survives);
+    tcase_add_test(tests, a_newline_may_stand_anywhere_and_nothing_else);
     tcase_add_loop_test(tests, what_is_not_base64_is_refused, 0, G_N_ELEMENTS(bad));
     tcase_add_test(tests, a_nul_inside_is_refused_and_not_the_end);
     tcase_add_test(tests, an_absent_argument_has_no_bytes);
