@@ -3,6 +3,8 @@
 
 #include <glib.h>
 
+#define BLOCK_BYTES 64u
+
 typedef struct {
     const uint8_t *at;
     const uint8_t *end;
@@ -99,6 +101,30 @@ static const bool plain_bytes[256] = {
     ['\\' + 1 ... 0x7F] = true,
 };
 
+/* In a form that compilers make vector instructions of. */
+static bool is_plain_block(const uint8_t *bytes)
+{
+    uint8_t special = 0;
+
+    for (unsigned i = 0; i < BLOCK_BYTES; i++) {
+        uint8_t byte = bytes[i];
+        special |= (uint8_t)((byte < 0x20) | (byte == '"') | (byte == '\'') | (byte == '\\') |
+                             (byte > 0x7F));
+    }
+    return special == 0;
+}
+
+size_t json_lexer_plain_run(const uint8_t *bytes, size_t length)
+{
+    size_t run = 0;
+
+    while (length - run >= BLOCK_BYTES && is_plain_block(bytes + run))
+        run += BLOCK_BYTES;
+    while (run < length && plain_bytes[bytes[run]])
+        run++;
+    return run;
+}
+
 static JsonLexerResult refuse(JsonLexer *lexer, const char *why)
 {
     lexer->error = why;
@@ -127,6 +153,7 @@ static JsonLexerResult leave_scalar(JsonLexer *lexer)
 
 static JsonLexerResult count_value(JsonLexer *lexer, Cursor *cursor)
 {
+    lexer->after_colon = false;
     if (++lexer->values > JSON_LEXER_MAX_VALUES)
         return refuse(lexer, "more than " G_STRINGIFY(JSON_LEXER_MAX_VALUES) " values");
     return pass(lexer, cursor);
@@ -150,14 +177,26 @@ static JsonLexerResult close_container(JsonLexer *lexer, Cursor *cursor)
 static JsonLexerResult count_member(JsonLexer *lexer, Cursor *cursor)
 {
     lexer->members++;
+    lexer->after_colon = true;
     return pass(lexer, cursor);
+}
+
+static bool begins_text(const Cursor *cursor)
+{
+    return cursor->end - cursor->at >= JSON_LEXER_TEXT_BYTES &&
+           json_lexer_plain_run(cursor->at, JSON_LEXER_TEXT_BYTES) == JSON_LEXER_TEXT_BYTES;
 }
 
 static JsonLexerResult open_string(JsonLexer *lexer, Cursor *cursor)
 {
     lexer->state = STATE_STRING;
     lexer->quote = (char)*cursor->at;
-    return lexer->quote == '\'' ? replace(lexer, "\"", 1) : pass(lexer, cursor);
+    if (lexer->quote == '\'')
+        return replace(lexer, "\"", 1);
+    cursor->at++;
+    bool is_text = lexer->after_colon && begins_text(cursor);
+    lexer->after_colon = false;
+    return is_text ? JSON_LEXER_TEXT : JSON_LEXER_MORE;
 }
 
 static JsonLexerResult open_number(JsonLexer *lexer, Cursor *cursor)
@@ -285,8 +324,7 @@ static JsonLexerResult scan_string(JsonLexer *lexer, Cursor *cursor)
 {
     if (lexer->high_surrogate && *cursor->at != '\\')
         return refuse(lexer, "half a surrogate pair in string");
-    while (cursor->at < cursor->end && plain_bytes[*cursor->at])
-        cursor->at++;
+    cursor->at += json_lexer_plain_run(cursor->at, (size_t)(cursor->end - cursor->at));
     if (cursor->at == cursor->end || *cursor->at == 0xFF)
         return JSON_LEXER_MORE;
 

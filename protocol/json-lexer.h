@@ -20,10 +20,19 @@
  */
 #define JSON_LEXER_MAX_VALUES 262144
 
+/*
+ * A text: the value of a member that begins with so many plain characters, such as a file's
+ * contents in base64. The tokener takes one byte at a time, so the caller may keep the plain
+ * characters from it (json_lexer_plain_run()) and go on with json_lexer_scan() at the byte behind
+ * them, or pass them on and go on there, too.
+ */
+#define JSON_LEXER_TEXT_BYTES 1024
+
 typedef enum {
     JSON_LEXER_MORE,      /* all bytes are fine; the value goes on */
     JSON_LEXER_END,       /* the value is complete with the bytes used */
     JSON_LEXER_REPLACE,   /* pass on the bytes used, then .instead, and leave out .skip bytes */
+    JSON_LEXER_TEXT,      /* the bytes used end with the quote that opens a long text: see below */
     JSON_LEXER_DELIMITER, /* the byte after those used is 0xFF */
     JSON_LEXER_ERROR,     /* the byte after those used cannot stand there; .error says why */
 } JsonLexerResult;
@@ -38,6 +47,7 @@ typedef struct {
     /* The rest is private. */
     unsigned state;
     unsigned depth;
+    bool after_colon; /* what follows is a member's value */
     unsigned values;
     unsigned number_state;
     uint64_t number_magnitude; /* of the digits of an integer */
@@ -55,3 +65,6 @@ typedef struct {
 /* Looks at the next bytes of a value; *used is how many of them the result speaks of. */
 JsonLexerResult json_lexer_scan(JsonLexer *lexer, const uint8_t *bytes, size_t length,
                                 size_t *used);
+
+/* How many of the bytes stand for themselves in a string, whatever its quotes. */
+size_t json_lexer_plain_run(const uint8_t *bytes, size_t length);

@@ -17,6 +17,12 @@ typedef enum {
     READING_GARBAGE, /* up to the next newline or 0xFF */
 } Reading;
 
+/* A long string that the tokener has not seen: it was given an empty one in its place. */
+typedef struct {
+    unsigned member; /* the how-manieth in the message it is the value of, from 1 */
+    GByteArray *bytes;
+} Text;
+
 struct MessageStream {
     Reading reading;
     GByteArray *input;
@@ -26,8 +32,16 @@ struct MessageStream {
     size_t message_bytes; /* consumed since the message began */
     bool complete;        /* the tokener has given .value, which may be NULL */
     json_object *value;
+    bool in_text; /* what comes is kept in the last of .texts */
+    GQueue texts; /* of Text, in the message's order */
     unsigned delimiters;
 };
+
+static void text_free(Text *text)
+{
+    g_byte_array_unref(text->bytes);
+    g_free(text);
+}
 
 static json_tokener *new_tokener(void)
 {
@@ -52,6 +66,7 @@ void message_stream_free(MessageStream *stream)
 {
     if (stream == NULL)
         return;
+    g_queue_clear_full(&stream->texts, (GDestroyNotify)text_free);
     json_object_put(stream->value);
     json_tokener_free(stream->tokener);
     g_byte_array_unref(stream->input);
@@ -67,6 +82,8 @@ static void leave_message(MessageStream *stream, Reading reading)
     } else if (stream->reading == READING_MESSAGE) {
         json_tokener_reset(stream->tokener);
     }
+    g_queue_clear_full(&stream->texts, (GDestroyNotify)text_free);
+    stream->in_text = false;
     g_clear_pointer(&stream->value, json_object_put);
     stream->complete = false;
     stream->message_bytes = 0;
@@ -148,6 +165,51 @@ static bool pass_on(MessageStream *stream, const void *bytes, size_t length, siz
     return true;
 }
 
+static void begin_text(MessageStream *stream)
+{
+    Text *text = g_new(Text, 1);
+
+    text->member = stream->lexer.members;
+    text->bytes = g_byte_array_new();
+    g_queue_push_tail(&stream->texts, text);
+    stream->in_text = true;
+}
+
+/* A string with more in it than plain characters is the tokener's after all. */
+static MessageStreamResult give_back_text(MessageStream *stream, GError **error)
+{
+    Text *text = g_queue_pop_tail(&stream->texts);
+    const char *why = NULL;
+    size_t passed = 0;
+    bool accepted = pass_on(stream, text->bytes->data, text->bytes->len, &passed, &why);
+
+    text_free(text);
+    return accepted ? MESSAGE_STREAM_MORE : fail(stream, why, error);
+}
+
+/* Puts the texts where they belong; *number counts members as the lexer does. */
+static void place_texts(MessageStream *stream, json_object *value, unsigned *number)
+{
+    if (json_object_is_type(value, json_type_object)) {
+        struct json_object_iter member;
+        json_object_object_foreachC(value, member)
+        {
+            const Text *text = g_queue_peek_head(&stream->texts);
+            if (text == NULL)
+                return;
+            if (++*number == text->member) {
+                json_object_set_string_len(member.val, (const char *)text->bytes->data,
+                                           (int)text->bytes->len);
+                text_free(g_queue_pop_head(&stream->texts));
+            }
+            place_texts(stream, member.val, number);
+        }
+    } else if (json_object_is_type(value, json_type_array)) {
+        for (size_t i = 0; i < json_object_array_length(value); i++)
+            place_texts(stream, json_object_array_get_idx(value, i), number);
+    }
+}
+
 /* How many members the value has, at all depths; less than in the text when names were double. */
 static unsigned count_members(json_object *value)
 {
@@ -176,6 +238,8 @@ static MessageStreamResult end_message(MessageStream *stream, json_object **valu
         stream->reading = READING_GAP;
         return MESSAGE_STREAM_ERROR;
     }
+    unsigned number = 0;
+    place_texts(stream, stream->value, &number);
     *value = g_steal_pointer(&stream->value);
     leave_message(stream, READING_GAP);
     return MESSAGE_STREAM_VALUE;
@@ -185,6 +249,20 @@ static void consume(MessageStream *stream, size_t bytes)
 {
     stream->consumed += bytes;
     stream->message_bytes += bytes;
+}
+
+static MessageStreamResult read_text(MessageStream *stream, const uint8_t *at, size_t length,
+                                     GError **error)
+{
+    const Text *text = g_queue_peek_tail(&stream->texts);
+    size_t run = json_lexer_plain_run(at, length);
+
+    g_byte_array_append(text->bytes, at, (guint)run);
+    consume(stream, run);
+    if (run == length)
+        return MESSAGE_STREAM_MORE;
+    stream->in_text = false;
+    return at[run] == '"' ? MESSAGE_STREAM_MORE : give_back_text(stream, error);
 }
 
 static MessageStreamResult read_message(MessageStream *stream, json_object **value, GError **error)
@@ -197,6 +275,8 @@ static MessageStreamResult read_message(MessageStream *stream, json_object **val
 
     if (length == 0)
         return fail(stream, "message longer than 64 MiB", error);
+    if (stream->in_text)
+        return read_text(stream, at, length, error);
     JsonLexerResult result = json_lexer_scan(&stream->lexer, at, length, &used);
     bool accepted = pass_on(stream, at, used, &passed, &why);
     consume(stream, passed);
@@ -212,6 +292,9 @@ static MessageStreamResult read_message(MessageStream *stream, json_object **val
         if (!pass_on(stream, stream->lexer.instead, strlen(stream->lexer.instead), &passed, &why))
             return fail(stream, why, error);
         consume(stream, stream->lexer.skip);
+        return MESSAGE_STREAM_MORE;
+    case JSON_LEXER_TEXT:
+        begin_text(stream);
         return MESSAGE_STREAM_MORE;
     case JSON_LEXER_DELIMITER:
         return take_delimiter(stream);

@@ -75,6 +75,96 @@ START_TEST(a_message_split_at_any_byte_is_one_request)
 }
 END_TEST
 
+/* Byte by byte every string goes through the tokener; in two pieces a long one is kept from it,
+ * wherever the cut lies. */
+static void assert_cuts_do_not_matter(const char *bytes, size_t length, size_t first, size_t last)
+{
+    g_autofree char *expected = read_in_steps(bytes, length, 1);
+
+    for (size_t cut = first; cut <= last; cut++) {
+        g_autoptr(MessageStream) stream = message_stream_new();
+        g_autoptr(GString) transcript = g_string_new(NULL);
+        message_stream_feed(stream, bytes, cut);
+        drain(stream, transcript);
+        message_stream_feed(stream, bytes + cut, length - cut);
+        drain(stream, transcript);
+        if (!message_stream_is_empty(stream))
+            g_string_append(transcript, "partial");
+        if (strcmp(transcript->str, expected) != 0)
+            ck_abort_msg("cut at %zu: %s\nas %s\ninstead of %s", cut, bytes, transcript->str,
+                         expected);
+    }
+}
+
+static char *text_of(char letter)
+{
+    return g_strnfill(JSON_LEXER_TEXT_BYTES + 100, letter);
+}
+
+START_TEST(a_long_string_cut_anywhere_stays_whole_and_in_its_place)
+{
+    /* %1$s and %2$s are long. */
+    static const char *const formats[] = {
+        "{\"a\": \"%1$s\", \"b\": [{\"c\": \"%2$s\", \"d\": \"\"}], \"e\": \"\"} {\"f\": \"\"}",
+        "[\"%1$s\", {\"a\": [\"%2$s\"], \"b\": \"short\"}]\n",
+        "{\"%1$s\": 1, \"%2$s\": {\"x\": null, \"y\": \"%1$s\"}}",
+        "{\"a\": \"%1$s\", \"a\": \"%2$s\"} [1]",
+        "{\"a\": '%1$s', 'b': \"%2$s'\"}",
+        "{\"a\": \"%1$s\"; \"b\": 2}\n{\"c\": \"%2$s\"}",
+        "\"%1$s\" {\"a\": \"%2$s",
+        "{\"a\" \"%1$s\"}\n{\"a\": {\"b\": \"%2$s\"}",
+    };
+    g_autofree char *first = text_of('x');
+    g_autofree char *second = text_of('y');
+    g_autoptr(GString) text = g_string_new(NULL);
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    g_string_printf(text, formats[_i], first, second);
+#pragma GCC diagnostic pop
+    assert_cuts_do_not_matter(text->str, text->len, 0, text->len);
+}
+END_TEST
+
+START_TEST(what_is_not_plain_is_seen_anywhere_in_a_long_string)
+{
+    static const char *const specials[] = {
+        "\\n",      "\\\"",     "\\ud83d\\ude00", "\\ud83d", "\\x", "\xc3\xa9", "\xc3",
+        "\xc0\x80", "\xf4\x90", "\xff",           "\x01",    "'",   "\"",       "\x7f",
+    };
+    g_autofree char *filling = text_of('x');
+
+    for (size_t at = 0; at < strlen(filling); at += at % 64 < 2 || at % 64 == 63 ? 1 : 7) {
+        g_autoptr(GString) text = g_string_new("{\"a\": \"");
+        g_string_append_len(text, filling, (gssize)at);
+        size_t place = text->len;
+        g_string_append(text, specials[_i]);
+        g_string_append(text, filling + at);
+        g_string_append(text, "\", \"b\": [1]}\n{}");
+        assert_cuts_do_not_matter(text->str, text->len, place - 1, place + 3);
+        assert_cuts_do_not_matter(text->str, text->len, text->len, text->len);
+    }
+}
+END_TEST
+
+START_TEST(a_reset_within_a_long_string_forgets_it)
+{
+    g_autoptr(MessageStream) stream = message_stream_new();
+    g_autoptr(GString) transcript = g_string_new(NULL);
+    g_autofree char *filling = text_of('x');
+    g_autofree char *text = g_strconcat("{\"a\": \"", filling, NULL);
+
+    message_stream_feed(stream, text, strlen(text));
+    drain(stream, transcript);
+    ck_assert(!message_stream_is_empty(stream));
+    message_stream_reset(stream);
+    ck_assert(message_stream_is_empty(stream));
+    message_stream_feed(stream, "{\"a\": \"\"}", 9);
+    drain(stream, transcript);
+    ck_assert_str_eq(transcript->str, "V {\"a\": \"\"}; ");
+}
+END_TEST
+
 START_TEST(messages_need_no_newline_between_them)
 {
     ASSERT_READS("{\"a\":1}{\"b\":2}[3] {}\r\n\t{}",
@@ -415,6 +505,9 @@ int main(void)
 
     tcase_add_test(framing, a_message_split_at_any_byte_is_one_request);
     tcase_add_test(framing, messages_need_no_newline_between_them);
+    tcase_add_loop_test(framing, a_long_string_cut_anywhere_stays_whole_and_in_its_place, 0, 8);
+    tcase_add_loop_test(framing, what_is_not_plain_is_seen_anywhere_in_a_long_string, 0, 14);
+    tcase_add_test(framing, a_reset_within_a_long_string_forgets_it);
     tcase_add_test(framing, values_that_are_no_objects_are_values);
     tcase_add_test(framing, strings_may_stand_in_single_quotes);
     tcase_add_test(framing, a_delimiter_drops_what_is_buffered_without_a_word);
