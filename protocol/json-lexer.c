@@ -2,8 +2,9 @@
 #include "protocol/json-lexer.h"
 
 #include <glib.h>
+#include <string.h>
 
-#define BLOCK_BYTES 64u
+#define EACH_BYTE UINT64_C(0x0101010101010101)
 
 typedef struct {
     const uint8_t *at;
@@ -101,25 +102,31 @@ static const bool plain_bytes[256] = {
     ['\\' + 1 ... 0x7F] = true,
 };
 
-/* In a form that compilers make vector instructions of. */
-static bool is_plain_block(const uint8_t *bytes)
+/* The highest bit of each byte that is zero; those above the lowest such byte may be wrong. */
+static uint64_t zero_bytes(uint64_t word)
 {
-    uint8_t special = 0;
+    return (word - EACH_BYTE) & ~word;
+}
 
-    for (unsigned i = 0; i < BLOCK_BYTES; i++) {
-        uint8_t byte = bytes[i];
-        special |= (uint8_t)((byte < 0x20) | (byte == '"') | (byte == '\'') | (byte == '\\') |
-                             (byte > 0x7F));
-    }
-    return special == 0;
+/* Eight bytes in one register: none is a control character, a quote, a backslash or beyond ASCII.
+ */
+static bool is_plain_word(const uint8_t *bytes)
+{
+    uint64_t word;
+
+    memcpy(&word, bytes, sizeof word);
+    uint64_t special = word | ((word - EACH_BYTE * 0x20) & ~word);
+    special |= zero_bytes(word ^ EACH_BYTE * '"') | zero_bytes(word ^ EACH_BYTE * '\'');
+    special |= zero_bytes(word ^ EACH_BYTE * '\\');
+    return (special & EACH_BYTE * 0x80) == 0;
 }
 
 size_t json_lexer_plain_run(const uint8_t *bytes, size_t length)
 {
     size_t run = 0;
 
-    while (length - run >= BLOCK_BYTES && is_plain_block(bytes + run))
-        run += BLOCK_BYTES;
+    while (length - run >= sizeof(uint64_t) && is_plain_word(bytes + run))
+        run += sizeof(uint64_t);
     while (run < length && plain_bytes[bytes[run]])
         run++;
     return run;
