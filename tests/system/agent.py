@@ -9,6 +9,7 @@ Everything that waits has a deadline, in seconds."""
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from wire import TIMEOUT, CommandError, Host, wait_until  # noqa: F401 (for whoe
 
 BUILD = Path(os.environ.get("QUIESCED_BUILD", Path(__file__).resolve().parents[2] / "build")).resolve()
 QUIESCED = BUILD / "agent" / "quiesced"
+# A command that runs each quiesced of these tests: tests/valgrind sets it.
+QUIESCED_PREFIX = shlex.split(os.environ.get("QUIESCED_PREFIX", ""))
 QEMU_GA = Path("/usr/sbin/qemu-ga")
 
 
@@ -55,7 +58,8 @@ class Agent:
         self.state_dir.mkdir(exist_ok=True)
         if not self.config_path.exists():
             self.configure("[general]\n")
-        command = [*prefix, self.program, "-m", method, "-p", path or self.socket_path,
+        watched = QUIESCED_PREFIX if self.program == QUIESCED else ()
+        command = [*prefix, *watched, self.program, "-m", method, "-p", path or self.socket_path,
                    "-l", self.log_path, "-f", self.directory / "agent.pid", "-t", self.state_dir, "-v", *arguments]
         with open(self.output_path, "ab") as output:
             self.process = subprocess.Popen(
