@@ -12,6 +12,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from guest import Guest
+from guest_report import pytest_runtest_makereport  # noqa: F401, a hook
 
 BUILD = Path(os.environ.get("QUIESCED_BUILD", HERE.parents[1] / "build"))
 
@@ -51,12 +52,3 @@ def any_guest(request):
 def probe():
     """The path of quiesce-probe."""
     return BUILD / "prober" / "quiesce-probe"
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item):
-    report = (yield).get_result()
-    if report.failed:
-        for guest in item.funcargs.values():
-            if isinstance(guest, Guest):
-                report.sections.append(("guest", guest.evidence()))

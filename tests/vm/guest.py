@@ -53,11 +53,14 @@ class Guest:
     logs       folder that gets console.log and, at the end, agent.log; None: a temporary one
     workshop   number of blank SCSI disks, sda and so on; more than 0 also brings the modules and
                programs to build filesystems, and what lies below them, in the guest
+    disks      function that takes a dict, filesystem type to raw image, and gives for each where
+               QEMU finds the disk instead, as in -drive file=; None: an overlay of each image
     Attributes: agent_socket, qmp_socket (nobody else is connected there), pid, folder."""
 
-    def __init__(self, build_folder, agent="quiesced", logs=None, workshop=0):
+    def __init__(self, build_folder, agent="quiesced", logs=None, workshop=0, disks=None):
         self._image = build_guest.build(build_folder, workshop > 0)
         self._workshop = workshop
+        self._foreign_disks = disks(self._image.disks) if disks else {}
         if agent not in self._image.agents:
             raise GuestError(f"no {agent} to put into the guest: build it, or install its package")
         self._agent = agent
@@ -147,17 +150,24 @@ class Guest:
                 "-device", f"scsi-hd,bus=scsi.0,scsi-id={number},drive=blank{number},"
                 f"id=disk-blank{number}",
             ]
-        for fs_type, base in self._image.disks.items():
-            overlay = self.folder / f"{fs_type}.qcow2"
-            subprocess.run(
-                ["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "raw", overlay],
-                check=True,
-            )
+        for fs_type in self._image.disks:
             command += [
-                "-drive", f"if=none,id={fs_type},file={overlay},format=qcow2,cache=unsafe",
+                "-drive", f"if=none,id={fs_type},{self._disk(fs_type)}",
                 "-device", f"virtio-blk-pci,drive={fs_type},serial={fs_type},id=disk-{fs_type}",
             ]
         return [str(word) for word in command]
+
+    def _disk(self, fs_type):
+        if fs_type in self._foreign_disks:
+            # Flushes count here: others read the storage while QEMU has it open.
+            return f"file={self._foreign_disks[fs_type]},format=raw,cache=writeback"
+        overlay = self.folder / f"{fs_type}.qcow2"
+        base = self._image.disks[fs_type]
+        subprocess.run(
+            ["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "raw", overlay],
+            check=True,
+        )
+        return f"file={overlay},format=qcow2,cache=unsafe"
 
     def _shell_socket(self, number):
         return self.folder / f"shell{number}.sock"
