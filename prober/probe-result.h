@@ -3,6 +3,7 @@
 
 #include "prober/agent-profile.h"
 #include "prober/counter-watch.h"
+#include "prober/disk-history.h"
 #include "prober/guest-window.h"
 #include "prober/verdict.h"
 
@@ -31,6 +32,7 @@ typedef struct {
     const GPtrArray *evidence; /* of Evidence */
     const GuestWindow *window; /* NULL: none is known */
     const CounterWatch *watch; /* NULL: there were no counters */
+    const DiskHistory *disks;  /* NULL: no disk was read while the guest ran */
     const GPtrArray *canaries; /* of CanaryRecord; NULL: none */
     const GPtrArray *log;      /* of char *: the last lines of the agent's log; NULL: none */
 } ProbeResult;

@@ -4,6 +4,7 @@
 #include "prober/disk/volume.h"
 #include "prober/render-json.h"
 #include "prober/render-table.h"
+#include "prober/result-tables.h"
 #include "prober/text-table.h"
 
 #include <inttypes.h>
@@ -188,30 +189,11 @@ void render_json_inspect(JsonWriter *writer, const InspectReport *report)
 
 /* ---- verify ---- */
 
-static void print_summary(TextTable *table, const DiskPhaseSummary *summary)
-{
-    if (summary->readings == 0)
-        text_table_cell(table, "");
-    else
-        text_table_cell(table, disk_state_name(summary->state));
-}
-
 void render_table_disk_history(const DiskHistory *history, bool colour)
 {
-    static const char *const headings[] = {"on disk",     "type",    "before",
-                                           "in the hold", "because", NULL};
-    g_autoptr(TextTable) table = text_table_new(headings);
+    g_autoptr(TextTable) table = result_table_disks(history);
 
-    for (unsigned i = 0; i < MIN(history->tracks->len, MAX_ROWS); i++) {
-        const DiskTrack *track = g_ptr_array_index(history->tracks, i);
-        const DiskPhaseSummary *hold = &track->phases[DISK_PHASE_HOLD];
-        text_table_cell(table, track->volume);
-        text_table_cell(table, text(track->fs_type));
-        print_summary(table, &track->phases[DISK_PHASE_BEFORE]);
-        print_summary(table, hold);
-        text_table_cell(table, text(hold->because));
-    }
-    print_table(table, history->tracks->len, colour);
+    print_table(table, text_table_rows(table), colour);
 }
 
 static void write_summary(JsonWriter *writer, const char *name, const DiskPhaseSummary *summary)

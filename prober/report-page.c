@@ -232,6 +232,8 @@ static void append_tables(GString *page, const ProbeResult *result)
     }
     if (result->watch)
         append_table(page, "Devices", result_table_devices(result->watch));
+    if (result->disks)
+        append_table(page, "Filesystems on the disks", result_table_disks(result->disks));
     if (result->canaries)
         append_table(page, "Writers inside the guest", result_table_canaries(result->canaries));
 }

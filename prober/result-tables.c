@@ -105,6 +105,29 @@ TextTable *result_table_devices(const CounterWatch *watch)
     return leave_out(table, watch->devices->len);
 }
 
+static void cell_disk_phase(TextTable *table, const DiskPhaseSummary *summary)
+{
+    text_table_cell(table, summary->readings > 0 ? disk_state_name(summary->state) : "");
+}
+
+TextTable *result_table_disks(const DiskHistory *history)
+{
+    static const char *const headings[] = {"on disk",     "type",    "before",
+                                           "in the hold", "because", NULL};
+    TextTable *table = text_table_new(headings);
+
+    for (unsigned i = 0; i < MIN(history->tracks->len, RESULT_TABLE_MAX_ROWS); i++) {
+        const DiskTrack *track = g_ptr_array_index(history->tracks, i);
+        const DiskPhaseSummary *hold = &track->phases[DISK_PHASE_HOLD];
+        text_table_cell(table, track->volume);
+        text_table_cell(table, track->fs_type);
+        cell_disk_phase(table, &track->phases[DISK_PHASE_BEFORE]);
+        cell_disk_phase(table, hold);
+        text_table_cell(table, hold->because);
+    }
+    return leave_out(table, history->tracks->len);
+}
+
 TextTable *result_table_canaries(const GPtrArray *records)
 {
     static const char *const headings[] = {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "prober/counter-watch.h"
+#include "prober/disk-history.h"
 #include "prober/guest-window.h"
 #include "prober/text-table.h"
 #include "prober/verdict.h"
@@ -21,6 +22,8 @@ TextTable *result_table_skips(const GuestWindow *window);
 TextTable *result_table_not_covered(const GuestWindow *window);
 TextTable *result_table_hooks(const GuestWindow *window);
 TextTable *result_table_devices(const CounterWatch *watch);
+/* What the filesystems' own metadata said, before the freeze and in the hold. */
+TextTable *result_table_disks(const DiskHistory *history);
 TextTable *result_table_canaries(const GPtrArray *records); /* of CanaryRecord */
 TextTable *result_table_evidence(const GPtrArray *pieces);  /* of Evidence */
 

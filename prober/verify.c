@@ -557,6 +557,7 @@ ProbeResult verify_report_result(const VerifyReport *report, const char *guest_n
         .evidence = report->evidence,
         .window = report->window,
         .watch = report->watch,
+        .disks = report->disks,
         .canaries = report->canaries,
         .log = report->log,
     };

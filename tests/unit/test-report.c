@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The page, the metrics and the line, for guests that would rather write them themselves. */
+#include "prober/disk-history.h"
 #include "prober/draw-timeline.h"
 #include "prober/nagios-line.h"
 #include "prober/prometheus-text.h"
@@ -15,6 +16,7 @@ typedef struct {
     ProbeResult result;
     GuestWindow *window;
     CounterWatch *watch;
+    DiskHistory *disks;
     GPtrArray *evidence;
     GPtrArray *log;
 } Scene;
@@ -46,6 +48,18 @@ static void add_sample(CounterWatch *watch, CounterPhase phase, const char *name
     counter_watch_add_at(watch, phase, sample, at_ms * 1000);
 }
 
+static void add_disk_reading(DiskHistory *history, DiskPhase phase, const char *name,
+                             DiskState found)
+{
+    g_autoptr(GPtrArray) states =
+        g_ptr_array_new_with_free_func((GDestroyNotify)filesystem_state_free);
+    FilesystemState *state = filesystem_state_new(name, found, g_strdup(name));
+
+    state->volume = g_strdup(name);
+    g_ptr_array_add(states, state);
+    disk_history_add(history, phase, states);
+}
+
 /* Frozen from 10.000 s to 10.010 s, held to 12.010 s, thawed at 12.020 s. */
 static Scene *scene_new(const char *name)
 {
@@ -60,6 +74,7 @@ static Scene *scene_new(const char *name)
     scene->window->thaw_us = 10 * 1000;
     add_filesystem(scene->window, name);
     scene->watch = counter_watch_new();
+    scene->disks = disk_history_new();
     scene->evidence = g_ptr_array_new_with_free_func((GDestroyNotify)evidence_free);
     g_ptr_array_add(scene->evidence,
                     evidence_new(EVIDENCE_CLAIM, EVIDENCE_FOR, g_strdup(name), name));
@@ -76,6 +91,7 @@ static Scene *scene_new(const char *name)
         .evidence = scene->evidence,
         .window = scene->window,
         .watch = scene->watch,
+        .disks = scene->disks,
         .log = scene->log,
     };
     return scene;
@@ -85,6 +101,7 @@ static void scene_free(Scene *scene)
 {
     guest_window_free(scene->window);
     counter_watch_free(scene->watch);
+    disk_history_free(scene->disks);
     g_ptr_array_unref(scene->evidence);
     g_ptr_array_unref(scene->log);
     g_free(scene);
@@ -116,6 +133,7 @@ START_TEST(a_guest_cannot_put_markup_into_the_page)
 
     add_sample(scene->watch, COUNTER_PHASE_BEFORE, HOSTILE, 1, 9000);
     add_sample(scene->watch, COUNTER_PHASE_BEFORE, HOSTILE, 5, 9100);
+    add_disk_reading(scene->disks, DISK_PHASE_HOLD, HOSTILE, DISK_STATE_IN_USE);
     scene->result.failure = HOSTILE;
     g_autofree char *page = report_page(&scene->result);
 
@@ -150,6 +168,8 @@ START_TEST(the_page_stays_small_whatever_the_guest_sends)
 
     for (unsigned i = 0; i < GUEST_WINDOW_MAX_LIST; i++) {
         add_filesystem(scene->window, endless);
+        g_autofree char *volume = g_strdup_printf("%u%s", i, endless);
+        add_disk_reading(scene->disks, DISK_PHASE_HOLD, volume, DISK_STATE_IN_USE);
         g_ptr_array_add(scene->log, g_strdup(endless));
     }
     g_autofree char *page = report_page(&scene->result);
@@ -170,6 +190,30 @@ START_TEST(the_page_says_when_the_guest_may_be_frozen)
     ck_assert_ptr_nonnull(strstr(page, "NO VERDICT"));
     ck_assert_ptr_nonnull(strstr(page, "may still be frozen"));
     ck_assert_ptr_null(strstr(page, ">FROZEN"));
+}
+END_TEST
+
+START_TEST(the_page_shows_what_the_disks_said_before_the_freeze_and_in_the_hold)
+{
+    g_autoptr(Scene) scene = scene_new("/srv");
+    g_autofree char *without = report_page(&scene->result);
+
+    add_disk_reading(scene->disks, DISK_PHASE_BEFORE, "vdb1", DISK_STATE_IN_USE);
+    add_disk_reading(scene->disks, DISK_PHASE_HOLD, "vdb1", DISK_STATE_QUIET);
+    g_ptr_array_add(scene->evidence,
+                    evidence_new(EVIDENCE_DISK, EVIDENCE_FOR, g_strdup("went quiet"), NULL));
+    g_autofree char *page = report_page(&scene->result);
+
+    ck_assert_ptr_null(strstr(without, "Filesystems on the disks"));
+    const char *table = strstr(page, "Filesystems on the disks");
+    ck_assert_ptr_nonnull(table);
+    const char *row = strstr(table, ">vdb1<");
+    ck_assert_ptr_nonnull(row);
+    const char *before = strstr(row, ">in use<");
+    ck_assert_ptr_nonnull(before);
+    ck_assert_ptr_nonnull(strstr(before, ">quiet<"));
+    ck_assert_ptr_nonnull(strstr(page, ">disk<"));
+    ck_assert_ptr_nonnull(strstr(page, ">went quiet<"));
 }
 END_TEST
 
@@ -378,6 +422,7 @@ int main(void)
     tcase_add_test(tests, the_page_loads_nothing_and_runs_nothing);
     tcase_add_test(tests, the_page_stays_small_whatever_the_guest_sends);
     tcase_add_test(tests, the_page_says_when_the_guest_may_be_frozen);
+    tcase_add_test(tests, the_page_shows_what_the_disks_said_before_the_freeze_and_in_the_hold);
     tcase_add_test(tests, the_guests_moments_are_laid_on_the_hosts_clock);
     tcase_add_test(tests, impossible_moments_of_a_guest_stay_within_what_the_host_saw);
     tcase_add_test(tests, what_was_written_around_the_reply_is_not_drawn_as_written_in_the_hold);
