@@ -59,6 +59,8 @@ static void add_reading(DiskPhaseSummary *summary, const FilesystemState *state)
 {
     bool first = summary->readings++ == 0;
 
+    if (!first && (state->state != summary->state || state->generation != summary->last_generation))
+        summary->changed = true;
     if (first)
         summary->first_generation = state->generation;
     summary->last_generation = state->generation;

@@ -20,6 +20,7 @@ typedef struct {
     DiskState state;
     char *because; /* of the reading that decided; NULL without one */
     char *remedy;  /* of the same; may be NULL */
+    bool changed;  /* between readings */
     uint64_t first_generation;
     uint64_t last_generation;
 } DiskPhaseSummary;

@@ -4,6 +4,7 @@
 #include "prober/evidence-disk.h"
 #include "prober/interrupt.h"
 #include "prober/qmp.h"
+#include "prober/target.h"
 
 #include <glib.h>
 #include <stdint.h>
@@ -17,6 +18,8 @@ typedef struct DiskWatch DiskWatch;
 /* How long one reading may take while the guest is held; a single read that hangs then adds as much
  * again. */
 #define DISK_WATCH_LIMIT_MS 1000
+/* And opening images anew, before each. */
+#define DISK_WATCH_IMAGES_LIMIT_MS 2000
 #define DISK_WATCH_READINGS_IN_HOLD 2
 
 /* Without disks, for the reason given (copied; remedy is static and may be NULL). */
@@ -24,6 +27,10 @@ DiskWatch *disk_watch_new_unavailable(const char *why, const char *remedy);
 /* Exports the guest's disks and finds what is on them. qmp is borrowed and must outlive the watch;
  * its calls must not be interrupted from here on, for the exports have to be removed. */
 DiskWatch *disk_watch_new(Qmp *qmp, int64_t timeout_ms, int interrupt_fd);
+/* The same out of the files that libvirt names, without QEMU's help: both readings in the hold must
+ * be complete, and libvirt must name the same files after each. target is borrowed and must outlive
+ * the watch. */
+DiskWatch *disk_watch_new_images(const Target *target, int64_t timeout_ms, int interrupt_fd);
 /* Removes the exports. */
 void disk_watch_close(DiskWatch *watch);
 void disk_watch_free(DiskWatch *watch);

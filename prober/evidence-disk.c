@@ -118,6 +118,7 @@ Evidence *evidence_disk_judge_image(const GPtrArray *states)
 typedef enum {
     FATE_IN_USE, /* in the hold: against */
     FATE_UNKNOWN,
+    FATE_CHANGED,    /* quiet in each reading of the hold, but not the same */
     FATE_WENT_QUIET, /* by the freeze */
     FATE_WAS_QUIET,  /* already before */
     FATE_UNSEEN,     /* not on the disks that could be read */
@@ -145,6 +146,8 @@ static Fate fate_of(const DiskTrack *track)
         return FATE_UNKNOWN;
     if (hold->state == DISK_STATE_IN_USE)
         return FATE_IN_USE;
+    if (hold->changed)
+        return FATE_CHANGED;
     return disk_track_went_quiet(track) ? FATE_WENT_QUIET : FATE_WAS_QUIET;
 }
 
@@ -215,6 +218,8 @@ static Fate decide_family(const ClaimTally *found, unsigned total, unsigned clai
         return FATE_WENT_QUIET;
     if (found->names[FATE_UNKNOWN].count > 0)
         return FATE_UNKNOWN;
+    if (found->names[FATE_CHANGED].count > 0)
+        return FATE_CHANGED;
     return found->names[FATE_WAS_QUIET].count > 0 ? FATE_WAS_QUIET : FATE_UNSEEN;
 }
 
@@ -291,6 +296,7 @@ static Evidence *judge_tally(const ClaimTally *tally, const DiskFindings *findin
 {
     const Names *in_use = &tally->names[FATE_IN_USE];
     const Names *unknown = &tally->names[FATE_UNKNOWN];
+    const Names *changed = &tally->names[FATE_CHANGED];
     const Names *unseen = &tally->names[FATE_UNSEEN];
 
     if (in_use->count > 0)
@@ -299,7 +305,7 @@ static Evidence *judge_tally(const ClaimTally *tally, const DiskFindings *findin
             g_strdup_printf("in use during the hold: %s: %s", in_use->text->str, in_use->because),
             NULL);
     if (findings->lost)
-        return silent(g_strdup(findings->lost), NULL);
+        return silent(g_strdup(findings->lost), findings->remedy);
     if (tally->clones)
         return silent(g_strdup("several filesystems on the disks have the same UUID, and which of "
                                "them was frozen cannot be told"),
@@ -308,10 +314,15 @@ static Evidence *judge_tally(const ClaimTally *tally, const DiskFindings *findin
         return silent(g_strdup_printf("cannot be judged: %s: %s", unknown->text->str,
                                       unknown->because ? unknown->because : "not read in the hold"),
                       unknown->remedy);
+    if (changed->count > 0)
+        return silent(g_strdup_printf("changed during the hold, though quiet in each reading: %s",
+                                      changed->text->str),
+                      findings->remedy);
     if (unseen->count > 0)
-        return silent(
-            g_strdup_printf("not found on the disks that could be read: %s", unseen->text->str),
-            NULL);
+        return silent(g_strdup_printf("not found on the disks that could be read: %s%s%s",
+                                      unseen->text->str, findings->unread ? "; " : "",
+                                      findings->unread ? findings->unread : ""),
+                      findings->remedy);
     return judge_quiet(tally, findings->history);
 }
 
@@ -322,7 +333,8 @@ Evidence *evidence_disk_judge(const DiskFindings *findings, const DiskClaim *cla
     if (!findings->history)
         return silent(g_strdup(findings->unavailable), findings->remedy);
     if (findings->history->readings[DISK_PHASE_HOLD] == 0)
-        return silent(g_strdup(findings->lost ? findings->lost : "not read during the hold"), NULL);
+        return silent(g_strdup(findings->lost ? findings->lost : "not read during the hold"),
+                      findings->remedy);
     if (claim->window->detailed)
         tally_by_uuid(&tally, findings->history, claim->window);
     else if (claim->guest)

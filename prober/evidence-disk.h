@@ -21,7 +21,8 @@ Evidence *evidence_disk_judge_image(const GPtrArray *states);
 /*
  * Of a running guest (verify): against, when a filesystem that the agent claims to have frozen was
  * in use during the hold; for, when each of them was in use before the freeze and quiet in the
- * hold, for quiet ones there are in any guest that writes little. The claimed ones are found by
+ * hold, and the same in each reading of it, for quiet ones there are in any guest that writes
+ * little, and nothing frozen changes. The claimed ones are found by
  * their UUIDs. Where the agent tells none, they are counted by type: as many filesystems of a type
  * may be in use as there are on the disks beyond the claimed ones.
  */
@@ -29,6 +30,7 @@ typedef struct {
     const DiskHistory *history; /* NULL: no disk could be read; unavailable and remedy tell */
     const char *unavailable;
     const char *remedy; /* may be NULL */
+    const char *unread; /* what of the guest's disks could not be read; NULL: nothing */
     const char *lost;   /* why reading ended before the hold did; NULL: it did not */
 } DiskFindings;
 

@@ -113,6 +113,9 @@ static bool open_disks(Verify *verify, GError **error)
         /* The exports must be removed after a signal, too; no sample takes long. */
         counter_source_set_interrupt_fd(verify->counters, -1);
         verify->disks = disk_watch_new(qmp, options->timeout_ms, interrupt_fd(verify->interrupt));
+    } else if (options->target->domain) {
+        verify->disks = disk_watch_new_images(options->target, options->timeout_ms,
+                                              interrupt_fd(verify->interrupt));
     } else if (verify->counters) {
         verify->disks =
             disk_watch_new_unavailable("no way to read the guest's disks given", "add --qmp PATH");

@@ -130,6 +130,7 @@ static bool judge_mirrors(Group *group)
                                   "one before",
                                   device->name, device->superblock.generation,
                                   device->stale_mirror));
+        group->state->by_unflushed = true;
         return true;
     }
     return false;

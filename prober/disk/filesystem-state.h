@@ -28,13 +28,16 @@ typedef struct {
     char *uuid;
     char *label;
     DiskState state;
-    bool unmounted;  /* with QUIET: it is known to be a clean unmount, not a freeze (it may be
-                        mounted again, unchanged since) */
-    bool idle_alike; /* with QUIET: one that is in use, but was left alone for a while (xfs: about
-                        a minute without a change that reached the log; btrfs: without an fsync
-                        since its last commit) looks the same */
-    char *because;   /* one sentence with the fields and numbers that decided */
-    char *remedy;    /* with UNKNOWN, where there is one; else NULL */
+    bool unmounted;    /* with QUIET: it is known to be a clean unmount, not a freeze (it may be
+                          mounted again, unchanged since) */
+    bool idle_alike;   /* with QUIET: one that is in use, but was left alone for a while (xfs: about
+                          a minute without a change that reached the log; btrfs: without an fsync
+                          since its last commit) looks the same */
+    bool by_unflushed; /* with IN_USE: only a copy says so that is written without a flush after it
+                          (btrfs: a superblock's mirror). A qcow2's QEMU may still have it in
+                          memory, and its file the one before, though the guest is frozen. */
+    char *because;     /* one sentence with the fields and numbers that decided */
+    char *remedy;      /* with UNKNOWN, where there is one; else NULL */
     uint64_t generation; /* a number that grows with each commit (btrfs generation, xfs LSN, ext
                             s_wtime); 0: none. Tells two readings of one filesystem apart. */
     GPtrArray *facts;    /* of DiskFact */

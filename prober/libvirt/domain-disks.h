@@ -9,8 +9,8 @@
 typedef struct {
     char *name;    /* the target: "vda", as in libvirt's statistics */
     char *format;  /* the driver's type; NULL: not said */
-    char *address; /* as disk_image_open() takes it; NULL: not readable from here */
-    char *problem; /* why there is no address; NULL: there is one */
+    char *address; /* as disk_image_open() takes it on libvirt's host; NULL: see problem */
+    char *problem; /* why it cannot be read from here; NULL: it can */
     bool writable;
 } DomainDisk;
 

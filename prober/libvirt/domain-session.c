@@ -254,6 +254,21 @@ GPtrArray *domain_session_block_stats(DomainSession *session, GError **error)
     return NULL;
 }
 
+/* Files of another host, where libvirt runs, mean nothing here. */
+static void mark_remote(DomainSession *session, const GPtrArray *disks)
+{
+    char *text = virConnectGetURI(session->connection);
+    g_autoptr(GUri) uri = text ? g_uri_parse(text, G_URI_FLAGS_NON_DNS, NULL) : NULL;
+    const char *host = uri ? g_uri_get_host(uri) : NULL;
+
+    for (unsigned i = 0; host && *host && i < disks->len; i++) {
+        DomainDisk *disk = g_ptr_array_index(disks, i);
+        if (!disk->problem)
+            disk->problem = g_strdup_printf("it is on %s, where libvirt runs", host);
+    }
+    free(text);
+}
+
 GPtrArray *domain_session_disks(DomainSession *session, GError **error)
 {
     g_autoptr(GError) problem = NULL;
@@ -272,6 +287,8 @@ GPtrArray *domain_session_disks(DomainSession *session, GError **error)
         g_set_error(error, DOMAIN_SESSION_ERROR, DOMAIN_SESSION_ERROR_TROUBLE,
                     "libvirt's XML of domain %s cannot be read: %s", session->name,
                     problem->message);
+    else
+        mark_remote(session, disks);
     return disks;
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """quiesce-probe --domain: a guest of a real libvirtd, which holds its agent's socket."""
 
+import html
 import json
 import os
 import shlex
@@ -16,7 +17,8 @@ from libvirt_host import AGENT_CHANNEL, LibvirtGuest, LibvirtHost
 from waiting import wait_until
 from writers import Writers
 
-FROZEN, COULD_NOT_RUN = 0, 3
+FROZEN, NOT_FROZEN, UNPROVEN, COULD_NOT_RUN = range(4)
+FS_TYPES = ("ext4", "xfs", "btrfs")
 
 pytestmark = [
     pytest.mark.skipif(libvirt_host.missing() is not None, reason=str(libvirt_host.missing())),
@@ -91,6 +93,72 @@ def test_verify_finds_a_busy_domain_frozen_by_libvirts_counters(domain):
         assert {device["name"] for device in report["devices"]} == {"vda", "vdb", "vdc"}
         assert report["window"]["frozen-count"] == report["window"]["thawed-count"] == 4
         writers.wait_for_progress()
+
+
+@pytest.fixture(name="verify_disks")
+def verify_by_the_disks_libvirt_names(domain):
+    """verify with no witness beside the agent's claim but the counters and the disks."""
+    # Right after a commit, until the next fsync, nothing on a btrfs tells that it is in use.
+    # The mirrors of its superblock, new in the image, reach the file with the commit after.
+    domain.shell("mount -o remount,commit=900 /srv/btrfs; "
+                 "for n in 1 2 3; do echo $n >/srv/btrfs/n; sync; done")
+
+    def verify(*arguments, meanwhile=lambda: None):
+        with Writers(domain):
+            probe = subprocess.Popen(
+                probe_command(domain.host, "verify", domain.name, "--no-canary", "--json",
+                              *arguments), stdout=subprocess.PIPE, text=True)
+            try:
+                meanwhile()
+            finally:
+                output = probe.communicate(timeout=200)[0]
+        report = json.loads(output)
+        return probe.returncode, report, next(
+            piece for piece in report["evidence"] if piece["source"] == "disk")
+
+    return verify
+
+
+def readers():
+    """Of this machine, the qemu-nbd that read images."""
+    found = subprocess.run(["pgrep", "-x", "qemu-nbd"], capture_output=True, text=True, check=False)
+    return set(found.stdout.split())
+
+
+def test_the_disks_that_libvirt_names_are_evidence_for_a_freeze(verify_disks, tmp_path):
+    before, page = readers(), tmp_path / "page.html"
+    status, report, piece = verify_disks("--hold", 2, "--html", page)
+    assert status == FROZEN and piece["stance"] == "for", report
+    states = {entry["type"]: (entry["before"]["state"], entry["hold"]["state"])
+              for entry in report["disk-filesystems"] if entry["type"] in FS_TYPES}
+    assert states == {fs_type: ("in use", "quiet") for fs_type in FS_TYPES}
+    assert {entry["hold"]["readings"] for entry in report["disk-filesystems"]} == {2}
+    assert report["window"]["hold-ms"] < 6000
+    wait_until(lambda: readers() <= before, "no qemu-nbd is left")
+    shown = html.unescape(page.read_text(encoding="utf-8"))
+    assert "Filesystems on the disks" in shown and piece["summary"] in shown
+
+
+def test_a_domain_thawed_behind_its_agents_back_is_found_out_by_the_disks(domain, verify_disks):
+    """Its agent goes on claiming, or not."""
+    def thaw():
+        wait_until(lambda: stands_still(domain), "the guest is frozen")
+        domain.shell("for mount in /srv/*; do fsfreeze --unfreeze $mount || exit 1; done")
+
+    status, report, piece = verify_disks("--hold", 10, meanwhile=thaw)
+    assert status == NOT_FROZEN and piece["stance"] == "against", report
+
+
+def test_disks_that_change_places_during_the_hold_are_no_evidence(domain, verify_disks):
+    """What nobody writes to any more looks quiet for ever."""
+    def snapshot():
+        wait_until(lambda: stands_still(domain), "the guest is frozen")
+        domain.host.virsh("snapshot-create-as", domain.name, "other", "--disk-only",
+                          "--no-metadata")
+
+    _, report, piece = verify_disks("--hold", 10, meanwhile=snapshot)
+    assert piece["stance"] == "silent" and "snapshot" in piece["summary"], report
+    assert "--qmp" in piece["remedy"]
 
 
 def test_freeze_status_and_thaw_do_what_they_say(domain):
