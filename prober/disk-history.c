@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "prober/disk-history.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 static void track_free(DiskTrack *track)
@@ -55,6 +56,29 @@ static bool outweighs(DiskState state, DiskState other)
     return weights[state] > weights[other];
 }
 
+static void decide(DiskPhaseSummary *summary, DiskState state, const char *because,
+                   const char *remedy)
+{
+    summary->state = state;
+    g_free(summary->because);
+    summary->because = g_strdup(because);
+    g_free(summary->remedy);
+    summary->remedy = g_strdup(remedy);
+}
+
+/* Nothing of a frozen filesystem is ever written, so that between two readings there was a thaw, or
+ * no freeze, however quiet both look. */
+static void note_commit(DiskPhaseSummary *summary, uint64_t earlier)
+{
+    if (earlier == 0 || summary->last_generation == 0 || earlier == summary->last_generation ||
+        summary->state != DISK_STATE_QUIET)
+        return;
+    g_autofree char *because = g_strdup_printf(
+        "quiet, but written to between two readings: generation %" PRIu64 ", then %" PRIu64,
+        earlier, summary->last_generation);
+    decide(summary, DISK_STATE_IN_USE, because, NULL);
+}
+
 static void add_reading(DiskPhaseSummary *summary, const FilesystemState *state)
 {
     bool first = summary->readings++ == 0;
@@ -66,11 +90,7 @@ static void add_reading(DiskPhaseSummary *summary, const FilesystemState *state)
     summary->last_generation = state->generation;
     if (!first && !outweighs(state->state, summary->state))
         return;
-    summary->state = state->state;
-    g_free(summary->because);
-    summary->because = g_strdup(state->because);
-    g_free(summary->remedy);
-    summary->remedy = g_strdup(state->remedy);
+    decide(summary, state->state, state->because, state->remedy);
 }
 
 void disk_history_add(DiskHistory *history, DiskPhase phase, const GPtrArray *states)
@@ -78,7 +98,11 @@ void disk_history_add(DiskHistory *history, DiskPhase phase, const GPtrArray *st
     history->readings[phase]++;
     for (unsigned i = 0; i < states->len; i++) {
         const FilesystemState *state = g_ptr_array_index(states, i);
-        add_reading(&find_track(history, state)->phases[phase], state);
+        DiskPhaseSummary *summary = &find_track(history, state)->phases[phase];
+        uint64_t earlier = summary->last_generation;
+        add_reading(summary, state);
+        if (phase == DISK_PHASE_HOLD)
+            note_commit(summary, earlier);
     }
 }
 

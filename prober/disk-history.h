@@ -14,7 +14,8 @@ typedef enum {
     DISK_PHASES,
 } DiskPhase;
 
-/* All readings of one phase together: in use if one of them said so, else unknown if one did. */
+/* All readings of one phase together: in use if one of them said so, or if in the hold the
+ * generation changed, else unknown if one did. */
 typedef struct {
     unsigned readings;
     DiskState state;

@@ -61,6 +61,7 @@ typedef struct {
     Names in_use;
     Names doubtful;
     Names quiet;
+    Names idle_alike; /* of these */
     bool all_unmounted;
 } ImageTally;
 
@@ -74,6 +75,8 @@ static void tally_state(ImageTally *tally, const FilesystemState *state)
         return;
     if (state->state == DISK_STATE_QUIET && !state->unmounted)
         tally->all_unmounted = false;
+    if (state->state == DISK_STATE_QUIET && state->idle_alike)
+        names_add(&tally->idle_alike, state->volume, state->fs_type, NULL, NULL);
     names_add(names, state->volume, state->fs_type, state->because, state->remedy);
 }
 
@@ -93,9 +96,11 @@ static Evidence *judge_image_tally(const ImageTally *tally)
                       "give all disks of the guest, if its filesystems lie across several");
     return piece(
         EVIDENCE_FOR,
-        g_strdup_printf("quiet, as %s leaves it: %s",
+        g_strdup_printf("quiet, as %s leaves it: %s%s%s",
                         tally->all_unmounted ? "a clean unmount" : "a freeze or a clean unmount",
-                        tally->quiet.text->str),
+                        tally->quiet.text->str,
+                        tally->idle_alike.count > 0 ? "; looks the same when merely idle: " : "",
+                        tally->idle_alike.count > 0 ? tally->idle_alike.text->str : ""),
         NULL);
 }
 
@@ -109,6 +114,7 @@ Evidence *evidence_disk_judge_image(const GPtrArray *states)
     names_clear(&tally.in_use);
     names_clear(&tally.doubtful);
     names_clear(&tally.quiet);
+    names_clear(&tally.idle_alike);
     return evidence;
 }
 
@@ -264,6 +270,106 @@ static void tally_by_counting(ClaimTally *tally, const DiskHistory *history, con
     g_hash_table_iter_init(&iterator, families);
     while (g_hash_table_iter_next(&iterator, &name, &count))
         tally_family(tally, history, name, GPOINTER_TO_UINT(count));
+}
+
+/* ---- a snapshot ---- */
+
+static unsigned count_claimed(const DiskClaim *claim, const char *name)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; claim->guest && i < claim->guest->filesystems->len; i++) {
+        const GuestFilesystem *filesystem = g_ptr_array_index(claim->guest->filesystems, i);
+        bool nested = filesystem->name && g_str_has_prefix(filesystem->name, "loop");
+        count +=
+            !nested && g_strcmp0(family(filesystem->fs_type), name) == 0 &&
+            freeze_coverage_includes(claim->coverage, filesystem, claim->window, claim->requested);
+    }
+    return count;
+}
+
+static bool state_is_claimed(const FilesystemState *state, const DiskClaim *claim)
+{
+    if (!claim->window->detailed)
+        return count_claimed(claim, family(state->fs_type)) > 0;
+    for (unsigned i = 0; i < claim->window->filesystems->len; i++) {
+        const WindowFilesystem *claimed = g_ptr_array_index(claim->window->filesystems, i);
+        if (claimed->uuid && state->uuid && g_ascii_strcasecmp(claimed->uuid, state->uuid) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_taken(const GPtrArray *states, const WindowFilesystem *claimed)
+{
+    if (claimed->device && strstr(claimed->device, "/loop"))
+        return true;
+    for (unsigned i = 0; i < states->len; i++) {
+        const FilesystemState *state = g_ptr_array_index(states, i);
+        if (claimed->uuid && state->uuid && g_ascii_strcasecmp(claimed->uuid, state->uuid) == 0)
+            return true;
+    }
+    return false;
+}
+
+static unsigned count_states(const GPtrArray *states, const char *name)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < states->len; i++) {
+        const FilesystemState *state = g_ptr_array_index(states, i);
+        count += g_strcmp0(family(state->fs_type), name) == 0;
+    }
+    return count;
+}
+
+/* The first that the agent claims and that is not in the snapshot; borrowed, NULL without one. */
+static const char *find_untaken(const GPtrArray *states, const DiskClaim *claim)
+{
+    if (claim->window->detailed) {
+        for (unsigned i = 0; i < claim->window->filesystems->len; i++) {
+            const WindowFilesystem *claimed = g_ptr_array_index(claim->window->filesystems, i);
+            if (!is_taken(states, claimed))
+                return claimed->mount_point ? claimed->mount_point : "?";
+        }
+        return NULL;
+    }
+    for (unsigned i = 0; claim->guest && i < claim->guest->filesystems->len; i++) {
+        const GuestFilesystem *filesystem = g_ptr_array_index(claim->guest->filesystems, i);
+        const char *name = family(filesystem->fs_type);
+        if (count_claimed(claim, name) > count_states(states, name))
+            return filesystem->mount_point;
+    }
+    return NULL;
+}
+
+/* A mounted ext is in use however idle it is: one that is quiet was frozen, or is not mounted. */
+static bool has_telling(const GPtrArray *states, const DiskClaim *claim)
+{
+    for (unsigned i = 0; i < states->len; i++) {
+        const FilesystemState *state = g_ptr_array_index(states, i);
+        if (state->state == DISK_STATE_QUIET && !state->idle_alike && !state->unmounted &&
+            state_is_claimed(state, claim))
+            return true;
+    }
+    return false;
+}
+
+Evidence *evidence_disk_judge_snapshot(const GPtrArray *states, const DiskClaim *claim)
+{
+    g_autoptr(Evidence) evidence = evidence_disk_judge_image(states);
+
+    if (evidence->stance != EVIDENCE_FOR)
+        return g_steal_pointer(&evidence);
+    const char *untaken = find_untaken(states, claim);
+    if (untaken)
+        return silent(g_strdup_printf("not found in what was taken: %s", untaken), NULL);
+    if (has_telling(states, claim))
+        return g_steal_pointer(&evidence);
+    return silent(
+        g_strdup_printf("%s; none of these must have been frozen to look so", evidence->summary),
+        "install quiesced in the guest, which has writers of its own, or verify a freeze "
+        "while the guest writes");
 }
 
 /* ---- the judgement ---- */

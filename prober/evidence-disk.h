@@ -42,4 +42,12 @@ typedef struct {
     const char *const *requested; /* mount points; NULL: everything */
 } DiskClaim;
 
+/*
+ * Of a snapshot, taken while the agent claimed a freeze: as of an image alone, but for only when
+ * all that it claims is among the states, and at least one of these could be neither just idle nor
+ * unmounted: an agent that lies in an idle guest must not be believed. Claimed ones are found
+ * by their UUIDs, else counted by type. states: of FilesystemState.
+ */
+Evidence *evidence_disk_judge_snapshot(const GPtrArray *states, const DiskClaim *claim);
+
 Evidence *evidence_disk_judge(const DiskFindings *findings, const DiskClaim *claim);

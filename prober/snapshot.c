@@ -3,6 +3,7 @@
 #include "prober/evidence-canary.h"
 #include "prober/evidence-claim.h"
 #include "prober/evidence-counters.h"
+#include "prober/evidence-disk.h"
 #include "prober/guest-freeze.h"
 #include "prober/inspect.h"
 #include "prober/probe-error.h"
@@ -290,7 +291,7 @@ static Evidence *silent_images(const char *why)
 }
 
 /* The guest goes on in other images: these change no more. */
-static Evidence *inspect_images(Snapshot *snapshot)
+static Evidence *inspect_images(Snapshot *snapshot, const FreezeCoverage *coverage)
 {
     const GPtrArray *disks = snapshot->report->disks;
     g_autoptr(GError) problem = NULL;
@@ -312,7 +313,12 @@ static Evidence *inspect_images(Snapshot *snapshot)
     g_autoptr(InspectReport) report = inspect_run(&request, &problem);
     if (!report || interrupt_check(snapshot->interrupt, NULL))
         return silent_images(problem ? problem->message : "interrupted");
-    return g_ptr_array_steal_index(report->evidence, 0);
+    const DiskClaim claim = {
+        .window = snapshot->report->window,
+        .guest = snapshot->guest,
+        .coverage = coverage,
+    };
+    return evidence_disk_judge_snapshot(report->states, &claim);
 }
 
 static HookOutcome count_hooks(const GuestWindow *window)
@@ -336,7 +342,7 @@ static void judge(Snapshot *snapshot)
     g_ptr_array_add(report->evidence, judge_counters(snapshot, coverage));
     g_ptr_array_add(report->evidence, judge_canaries(snapshot));
     progress_show(snapshot->progress, "looking into what was taken");
-    g_ptr_array_add(report->evidence, inspect_images(snapshot));
+    g_ptr_array_add(report->evidence, inspect_images(snapshot, coverage));
     progress_clear(snapshot->progress);
     report->verdict = verdict_reach(report->evidence);
     report->consistency = verdict_consistency(report->verdict, &hooks);

@@ -18,7 +18,7 @@ static void state_free(FilesystemState *state)
 }
 
 /* "vda ext4 q uuid-a": volume, type ('-': unknown), state (q quiet, i in use, ? unknown, u cleanly
- * unmounted), UUID. */
+ * unmounted, l quiet but idle-alike), UUID; ':7' behind the state: generation 7. */
 static FilesystemState *state_from(const char *line)
 {
     g_auto(GStrv) words = g_strsplit(line, " ", 4);
@@ -30,6 +30,9 @@ static FilesystemState *state_from(const char *line)
                    : words[2][0] == '?' ? DISK_STATE_UNKNOWN
                                         : DISK_STATE_QUIET;
     state->unmounted = words[2][0] == 'u';
+    state->idle_alike = words[2][0] == 'l';
+    if (words[2][1] == ':')
+        state->generation = g_ascii_strtoull(words[2] + 2, NULL, 10);
     state->uuid = g_strdup(words[3]);
     state->because = g_strdup_printf("because of %s", words[0]);
     if (state->state == DISK_STATE_UNKNOWN)
@@ -97,6 +100,12 @@ START_TEST(what_no_freeze_ever_covers_does_not_count)
 {
     assert_image("vda1 vfat ? a; vda2 ext4 q b; sr0 iso9660 ? c", EVIDENCE_FOR, "vda2 (ext4)");
     assert_image("vda1 vfat ? a", EVIDENCE_SILENT, "no filesystem");
+}
+END_TEST
+
+START_TEST(of_an_image_that_may_come_from_an_idle_guest_it_says_so)
+{
+    assert_image("vda ext4 q a; vdb btrfs l b", EVIDENCE_FOR, "merely idle: vdb (btrfs)");
 }
 END_TEST
 
@@ -183,6 +192,18 @@ START_TEST(one_claimed_filesystem_in_use_at_any_time_of_the_hold_is_against_it)
     assert_story(&thawed, EVIDENCE_AGAINST, "vdb");
     assert_story(&late, EVIDENCE_AGAINST, "vdb");
     assert_story(&lost, EVIDENCE_AGAINST, "vda");
+}
+END_TEST
+
+START_TEST(a_commit_between_two_readings_of_the_hold_is_against_a_freeze)
+{
+    const Story story = {"vda btrfs i:7 a", "vda btrfs q:8 a / vda btrfs q:9 a",
+                         "a /srv/a /dev/vda"};
+    const Story kept = {"vda btrfs i:7 a", "vda btrfs q:8 a / vda btrfs q:8 a",
+                        "a /srv/a /dev/vda"};
+
+    assert_story(&story, EVIDENCE_AGAINST, "generation 8, then 9");
+    assert_story(&kept, EVIDENCE_FOR, "vda (btrfs)");
 }
 END_TEST
 
@@ -361,6 +382,59 @@ START_TEST(without_uuids_a_filesystem_without_a_disk_is_not_looked_for)
 }
 END_TEST
 
+/* ---- a snapshot ---- */
+
+static void assert_snapshot(const char *taken, const char *claimed, const char *guest_json,
+                            EvidenceStance stance, const char *mentions)
+{
+    g_autoptr(GPtrArray) states = states_from(taken);
+    g_autoptr(GuestFilesystems) guest = guest_json ? guest_from(guest_json) : NULL;
+    g_autoptr(GuestWindow) window = claimed ? window_from(claimed) : guest_window_new();
+
+    window->freeze_replied = true;
+    if (!claimed)
+        window->frozen_count = 2;
+    g_autoptr(FreezeCoverage) coverage = freeze_coverage_new(guest, window, NULL);
+    const DiskClaim claim = {.window = window, .guest = guest, .coverage = coverage};
+    g_autoptr(Evidence) evidence = evidence_disk_judge_snapshot(states, &claim);
+    ck_assert_msg(evidence->stance == stance, "%s: %s", taken, evidence->summary);
+    ck_assert_msg(strstr(evidence->summary, mentions), "%s: %s", taken, evidence->summary);
+}
+
+START_TEST(a_snapshot_with_all_that_was_claimed_quiet_is_for_the_freeze)
+{
+    assert_snapshot("vda ext4 q A; vdb xfs l b", TWO_CLAIMED, NULL, EVIDENCE_FOR, "vda (ext4)");
+    assert_snapshot("0p1 ext4 q a; 1 xfs l b", NULL, two_disks, EVIDENCE_FOR, "0p1 (ext4)");
+    assert_snapshot("vda ext4 q a; vdb xfs i b", TWO_CLAIMED, NULL, EVIDENCE_AGAINST, "vdb");
+}
+END_TEST
+
+START_TEST(a_snapshot_of_an_idle_guest_does_not_make_a_liars_claim_true)
+{
+    assert_snapshot("vda btrfs l a; vdb xfs l b", TWO_CLAIMED, NULL, EVIDENCE_SILENT, "idle");
+    assert_snapshot("vda xfs u a; vdb xfs l b", TWO_CLAIMED, NULL, EVIDENCE_SILENT, "idle");
+    assert_snapshot("0p1 xfs l a", NULL, "[" FS("/", "xfs", "vda1") "]", EVIDENCE_SILENT, "idle");
+}
+END_TEST
+
+START_TEST(an_old_clean_filesystem_in_a_snapshot_proves_nothing_about_the_guest)
+{
+    assert_snapshot("vda xfs l a; vdb xfs l b; vdc ext4 q c", TWO_CLAIMED, NULL, EVIDENCE_SILENT,
+                    "idle");
+    assert_snapshot("0p1 xfs l a; 1 ext4 q c", NULL, "[" FS("/", "xfs", "vda1") "]",
+                    EVIDENCE_SILENT, "idle");
+    assert_snapshot("vdc ext4 q c", NULL, NULL, EVIDENCE_SILENT, "vdc");
+}
+END_TEST
+
+START_TEST(a_snapshot_of_other_disks_than_the_frozen_ones_proves_nothing)
+{
+    assert_snapshot("vda ext4 q a", TWO_CLAIMED, NULL, EVIDENCE_SILENT, "/srv/b");
+    assert_snapshot("vdc ext4 q c", "a / /dev/vda", NULL, EVIDENCE_SILENT, "not found");
+    assert_snapshot("0p1 ext4 q a", NULL, two_disks, EVIDENCE_SILENT, "/srv");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("evidence-disk");
@@ -385,6 +459,12 @@ int main(void)
     tcase_add_test(tcase, without_uuids_one_more_on_the_disks_may_be_in_use);
     tcase_add_test(tcase, without_uuids_nothing_is_known_where_the_agent_froze_less_than_there_is);
     tcase_add_test(tcase, without_uuids_a_filesystem_without_a_disk_is_not_looked_for);
+    tcase_add_test(tcase, a_commit_between_two_readings_of_the_hold_is_against_a_freeze);
+    tcase_add_test(tcase, of_an_image_that_may_come_from_an_idle_guest_it_says_so);
+    tcase_add_test(tcase, a_snapshot_with_all_that_was_claimed_quiet_is_for_the_freeze);
+    tcase_add_test(tcase, a_snapshot_of_an_idle_guest_does_not_make_a_liars_claim_true);
+    tcase_add_test(tcase, an_old_clean_filesystem_in_a_snapshot_proves_nothing_about_the_guest);
+    tcase_add_test(tcase, a_snapshot_of_other_disks_than_the_frozen_ones_proves_nothing);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
