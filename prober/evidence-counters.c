@@ -27,6 +27,13 @@ static double expected_in_hold(const DeviceActivity *device)
            device->phases[COUNTER_PHASE_HOLD].intervals;
 }
 
+/* A burst that was over before the hold, or began after it, says nothing of what lies between. */
+static bool wrote_on_both_sides(const DeviceActivity *device)
+{
+    return device->phases[COUNTER_PHASE_BEFORE].moved > 0 &&
+           device->phases[COUNTER_PHASE_AFTER].moved > 0;
+}
+
 static void append_name(GString *names, unsigned position, const char *text)
 {
     if (position < NAMES_SHOWN)
@@ -46,7 +53,8 @@ static void tally_device(Tally *tally, const DeviceActivity *device)
             g_strdup_printf("%s (%" PRIu64 " writes, %" PRIu64 " bytes, in %u of %u samples)",
                             device->name, hold->writes, hold->bytes, hold->moved, hold->intervals);
         append_name(tally->moving_names, tally->moving++, text);
-    } else if (expected_in_hold(device) >= EVIDENCE_COUNTERS_MIN_EXPECTED) {
+    } else if (wrote_on_both_sides(device) &&
+               expected_in_hold(device) >= EVIDENCE_COUNTERS_MIN_EXPECTED) {
         append_name(tally->still_names, tally->still++, device->name);
     } else if (expected_in_hold(device) > 0) {
         tally->seldom++;
@@ -71,7 +79,7 @@ static Evidence *judge_still(const Tally *tally, const FreezeCoverage *coverage)
     if (tally->still > bystanders(tally, coverage, coverage->disks_touched))
         return evidence_new(
             EVIDENCE_COUNTERS, EVIDENCE_FOR,
-            g_strdup_printf("%s stood still for all %u samples of the hold, wrote before or after",
+            g_strdup_printf("%s stood still for all %u samples of the hold, wrote before and after",
                             tally->still_names->str, tally->hold_intervals),
             NULL);
     if (tally->still > 0)

@@ -23,6 +23,8 @@ static const Story one_late_write = {BUSY, "w", "...................w", BUSY};
 static const Story idle = {IDLE, ".", "....................", IDLE};
 static const Story seldom = {".w........", ".", "....................", IDLE};
 static const Story only_flush = {IDLE, "w", "....................", IDLE};
+static const Story burst_before = {BUSY, "w", "....................", IDLE};
+static const Story burst_after = {IDLE, "w", "....................", BUSY};
 static const Story short_hold = {BUSY, "w", ".", BUSY};
 
 static void add_samples(CounterWatch *watch, CounterPhase phase, const Story *const *stories,
@@ -94,6 +96,13 @@ START_TEST(a_busy_device_that_stands_still_for_the_hold_is_for)
     assert_stance(JUDGE(&all_addresses_unknown, &frozen), EVIDENCE_FOR, "all 20 samples");
     assert_stance(JUDGE(&two_disks, &frozen, &idle), EVIDENCE_FOR, "disk0");
     assert_stance(JUDGE(&shared_disk, &frozen), EVIDENCE_FOR, "disk0");
+}
+END_TEST
+
+START_TEST(a_burst_on_one_side_of_the_hold_proves_no_pause)
+{
+    assert_stance(JUDGE(&one_disk, &burst_before), EVIDENCE_SILENT, "too little before and after");
+    assert_stance(JUDGE(&one_disk, &burst_after), EVIDENCE_SILENT, "too little before and after");
 }
 END_TEST
 
@@ -284,6 +293,7 @@ int main(void)
     TCase *tcase = tcase_create("evidence-counters");
 
     tcase_add_test(tcase, a_busy_device_that_stands_still_for_the_hold_is_for);
+    tcase_add_test(tcase, a_burst_on_one_side_of_the_hold_proves_no_pause);
     tcase_add_test(tcase, a_single_write_during_the_hold_is_against_with_device_and_numbers);
     tcase_add_test(tcase, a_device_that_may_carry_something_else_does_not_count_against);
     tcase_add_test(tcase, more_writing_devices_than_can_be_explained_are_against);
