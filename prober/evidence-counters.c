@@ -110,7 +110,8 @@ static Evidence *judge_tally(const Tally *tally, const FreezeCoverage *coverage,
                                       tally->moving_names->str),
                       NULL);
     if (tally->hold_intervals < 2)
-        return silent(g_strdup("too few samples during the hold"), "use a longer --hold");
+        return silent(g_strdup("too few samples during the hold"),
+                      "use a longer --hold, or a shorter --interval to watch");
     return judge_still(tally, coverage);
 }
 
