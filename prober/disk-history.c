@@ -101,7 +101,7 @@ void disk_history_add(DiskHistory *history, DiskPhase phase, const GPtrArray *st
         DiskPhaseSummary *summary = &find_track(history, state)->phases[phase];
         uint64_t earlier = summary->last_generation;
         add_reading(summary, state);
-        if (phase == DISK_PHASE_HOLD)
+        if (phase == DISK_PHASE_HOLD && !history->may_lag)
             note_commit(summary, earlier);
     }
 }

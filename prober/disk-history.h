@@ -15,7 +15,7 @@ typedef enum {
 } DiskPhase;
 
 /* All readings of one phase together: in use if one of them said so, or if in the hold the
- * generation changed, else unknown if one did. */
+ * generation changed from one exact reading to the next, else unknown if one did. */
 typedef struct {
     unsigned readings;
     DiskState state;
@@ -35,6 +35,7 @@ typedef struct {
 
 typedef struct {
     GPtrArray *tracks; /* of DiskTrack, in the order found */
+    bool may_lag;      /* not read from QEMU itself: a reading may be older than the freeze */
     unsigned readings[DISK_PHASES];
 } DiskHistory;
 

@@ -138,6 +138,7 @@ DiskWatch *disk_watch_new_images(const Target *target, int64_t timeout_ms, int i
         return without_images(
             watch, g_strdup(watch->unread ? watch->unread : "libvirt names no writable disk"));
     watch->history = disk_history_new();
+    watch->history->may_lag = true;
     watch->findings.history = watch->history;
     return watch;
 }

@@ -226,7 +226,7 @@ START_TEST(a_filesystem_that_was_quiet_before_proves_nothing)
 }
 END_TEST
 
-START_TEST(a_filesystem_that_changes_though_quiet_was_not_frozen_and_the_remedy_is_told)
+START_TEST(files_that_change_though_quiet_may_lag_so_the_disks_are_silent_and_the_remedy_is_told)
 {
     g_autoptr(DiskHistory) history = disk_history_new();
     g_autoptr(GuestWindow) window = window_from("a /srv/a /dev/vda");
@@ -234,6 +234,7 @@ START_TEST(a_filesystem_that_changes_though_quiet_was_not_frozen_and_the_remedy_
     const DiskFindings findings = {.history = history, .remedy = "ask QEMU"};
     const DiskClaim claim = {.window = window, .coverage = &coverage};
 
+    history->may_lag = true;
     add_readings(history, DISK_PHASE_BEFORE, "vda btrfs i a");
     for (uint64_t generation = 7; generation < 9; generation++) {
         g_autoptr(GPtrArray) states = states_from("vda btrfs q a");
@@ -448,8 +449,9 @@ int main(void)
     tcase_add_test(tcase, one_claimed_filesystem_in_use_at_any_time_of_the_hold_is_against_it);
     tcase_add_test(tcase, a_filesystem_that_the_guest_left_out_may_be_in_use);
     tcase_add_test(tcase, a_filesystem_that_was_quiet_before_proves_nothing);
-    tcase_add_test(tcase,
-                   a_filesystem_that_changes_though_quiet_was_not_frozen_and_the_remedy_is_told);
+    tcase_add_test(
+        tcase,
+        files_that_change_though_quiet_may_lag_so_the_disks_are_silent_and_the_remedy_is_told);
     tcase_add_test(tcase, one_reading_of_several_before_the_freeze_is_enough_to_see_it_in_use);
     tcase_add_test(tcase, what_was_not_found_or_not_read_keeps_the_disks_silent);
     tcase_add_test(tcase, a_filesystem_in_a_file_of_another_is_told_of_and_no_doubt);
