@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -34,13 +35,20 @@ class Result:
         return f"exit {self.status} after {self.seconds:.1f} s\n{self.output}\n{self.errors}"
 
 
+def hear_signals():
+    """nohup(1) and shells that run something in the background have these ignored."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Probe:
     """One run of the program, to be ended with end()."""
 
     def __init__(self, *arguments):
         self._begin = time.monotonic()
         self.process = subprocess.Popen([PROBE, *map(str, arguments)], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                        preexec_fn=hear_signals)
 
     def signal(self, number):
         self.process.send_signal(number)

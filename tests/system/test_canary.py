@@ -24,8 +24,14 @@ def writes(agent):
 
 def canary_processes(agent):
     children = Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text(encoding="utf-8")
-    return [pid for pid in children.split()
-            if "canary" in Path(f"/proc/{pid}/comm").read_text(encoding="utf-8")]
+    return [pid for pid in children.split() if "canary" in name_of(pid)]
+
+
+def name_of(pid):
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""  # it has just ended
 
 
 @pytest.mark.parametrize("fs_type", ["ext4", "xfs", "btrfs"])
